@@ -1,0 +1,118 @@
+"""The folder of artifacts on a claim: each is whole, or it is not there.
+
+Layout below the root::
+
+    <key>/artifact.json, files…     an artifact; its folder is named by its key
+    .building/<key>-<random>/       being written; renamed into place when complete
+    .scratch/<key>/                 what a stage keeps across attempts (checkpoints)
+
+An artifact is written beside, hashed, fsynced and renamed into place. Readers verify what they
+read. Safe for several writers of one key at once: the first rename wins, the others find it there.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from olive_contract.artifact import ARTIFACT_FILE, Artifact, files_of, sha256_of
+from olive_contract.failures import FailureClass, StageFailure
+
+
+class Store:
+    """The artifacts below ``root``."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, key: str) -> Path:
+        """Where the artifact is, or would be."""
+        return self.root / key
+
+    def scratch(self, key: str) -> Path:
+        """A folder that survives attempts, made if it is not there; gone once the artifact is."""
+        folder = self.root / ".scratch" / key
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def find(self, key: str) -> Artifact | None:
+        """The artifact's description if it is in the store; its files are not read."""
+        try:
+            return Artifact.from_json((self.path(key) / ARTIFACT_FILE).read_text())
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def open(self, key: str) -> Artifact:
+        """The artifact, every file verified by size and SHA-256.
+
+        Raises StageFailure(INPUT_MISSING) naming what is absent or damaged.
+        """
+        try:
+            artifact = self.find(key)
+        except ValueError as error:
+            raise _missing(key, f"its {ARTIFACT_FILE} is damaged ({error})") from error
+        if artifact is None:
+            raise _missing(key, "it is not on the volume")
+        folder = self.path(key)
+        for file in artifact.files:
+            path = folder / file.path
+            if not path.is_file():
+                raise _missing(key, f"{file.path} is absent")
+            if path.stat().st_size != file.size or sha256_of(path) != file.sha256:
+                raise _missing(key, f"{file.path} is not what was written")
+        return artifact
+
+    def discard(self, key: str) -> None:
+        """Take a damaged artifact out of sight, so that it can be made again."""
+        if self.path(key).exists():
+            aside = Path(tempfile.mkdtemp(prefix=f"{key}-", dir=self._building()))
+            os.rename(self.path(key), aside / "damaged")
+            shutil.rmtree(aside, ignore_errors=True)
+
+    @contextmanager
+    def building(self, key: str) -> Iterator[Path]:
+        """A folder to write the artifact's files into; removed on leaving unless committed."""
+        folder = Path(tempfile.mkdtemp(prefix=f"{key}-", dir=self._building()))
+        folder.chmod(0o775)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def commit(self, folder: Path, artifact: Artifact) -> None:
+        """Make the artifact visible, whole: files to disk, ``artifact.json``, then the name."""
+        for path in files_of(folder):
+            _fsync(path)
+        note = folder / ARTIFACT_FILE
+        note.write_text(artifact.to_json())
+        _fsync(note)
+        for parent in [folder, *(p for p in folder.rglob("*") if p.is_dir())]:
+            _fsync(parent)
+        try:
+            os.rename(folder, self.path(artifact.key))
+        except OSError:
+            if self.find(artifact.key) is None:
+                raise
+        _fsync(self.root)
+        shutil.rmtree(self.root / ".scratch" / artifact.key, ignore_errors=True)
+
+    def _building(self) -> Path:
+        folder = self.root / ".building"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+
+def _missing(key: str, why: str) -> StageFailure:
+    return StageFailure(
+        FailureClass.INPUT_MISSING, f"artifact {key[:12]} cannot be read: {why}", missing=key
+    )
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

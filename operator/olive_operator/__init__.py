@@ -1,0 +1,1 @@
+"""The operator: watches OptimizationJobs and brings the cluster to what they say."""

@@ -1,0 +1,41 @@
+"""``python -m olive_operator``: read the command line, open the metrics, start."""
+
+import argparse
+import asyncio
+import logging
+import sys
+from pathlib import Path
+
+import prometheus_client
+
+from olive_operator import config, startup
+
+
+def main() -> None:
+    """Run the operator; exit code 2 for a configuration that cannot be used."""
+    parser = argparse.ArgumentParser(prog="olive-operator", description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="the configuration file (YAML)")
+    parser.add_argument("--metrics-port", type=int, default=8080, help="port of /metrics")
+    parser.add_argument(
+        "--liveness",
+        default="http://0.0.0.0:8081/healthz",
+        help="URL under which liveness is answered",
+    )
+    parser.add_argument("--verbose", action="store_true", help="log every pass")
+    options = parser.parse_args()
+    logging.basicConfig(
+        level=logging.DEBUG if options.verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
+    logging.getLogger("kopf").setLevel(logging.INFO if options.verbose else logging.WARNING)
+    try:
+        settings = config.load(options.config)
+    except (OSError, ValueError) as error:
+        print(f"olive-operator: {options.config}: {error}", file=sys.stderr)
+        sys.exit(2)
+    prometheus_client.start_http_server(options.metrics_port)
+    asyncio.run(startup.run(settings, options.liveness))
+
+
+if __name__ == "__main__":
+    main()

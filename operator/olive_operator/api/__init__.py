@@ -1,0 +1,1 @@
+"""Typed models of what the operator reads and writes: spec, status and observed children."""

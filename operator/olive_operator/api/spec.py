@@ -1,0 +1,113 @@
+"""The spec of an OptimizationJob, as the API server has defaulted and validated it.
+
+Field names, meanings and defaults are the CRD's (crds/optimizationjobs.olive-operator.io.yaml); a
+test holds the defaults equal.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from olive_contract.serial import decode
+
+
+@dataclass(frozen=True)
+class Model:
+    source: str
+    secretRef: str | None = None
+
+
+@dataclass(frozen=True)
+class CalibrationData:
+    source: str
+    template: str
+    secretRef: str | None = None
+    samples: int = 128
+    maxLength: int = 512
+
+
+@dataclass(frozen=True)
+class Quantize:
+    algorithm: Literal["rtn", "gptq"] = "rtn"
+    precision: Literal["int4"] = "int4"
+    groupSize: int = 128
+    calibration: CalibrationData | None = None
+
+
+@dataclass(frozen=True)
+class Data:
+    source: str
+    template: str
+    secretRef: str | None = None
+    evalSplit: float = 0.1
+
+
+@dataclass(frozen=True)
+class LoraSpec:
+    rank: int = 16
+    alpha: float = 32.0
+    maxSteps: int = 100
+    batchSize: int = 8
+    learningRate: float = 1e-4
+    maxLength: int = 512
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """Trained here (``data``, ``lora``) or made elsewhere (``source``)."""
+
+    name: str
+    data: Data | None = None
+    lora: LoraSpec | None = None
+    source: str | None = None
+    secretRef: str | None = None
+
+
+@dataclass(frozen=True)
+class Export:
+    device: Literal["cpu"] = "cpu"
+    provider: Literal["CPUExecutionProvider"] = "CPUExecutionProvider"
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    samples: int = 64
+
+
+@dataclass(frozen=True)
+class Serve:
+    replicas: int = 1
+    resources: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class GPU:
+    resource: str = "nvidia.com/gpu"
+    count: int = 1
+    products: tuple[str, ...] = ()
+    tolerations: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Storage:
+    claim: str | None = None
+    size: str | int | None = None
+    storageClassName: str | None = None
+    accessMode: str | None = None
+
+
+@dataclass(frozen=True)
+class Spec:
+    model: Model
+    quantize: Quantize | None = None
+    adapters: tuple[Adapter, ...] = ()
+    export: Export = Export()
+    evaluate: Evaluate | None = None
+    serve: Serve | None = None
+    gpu: GPU = GPU()
+    storage: Storage = Storage()
+
+    @staticmethod
+    def from_body(body: dict[str, Any]) -> "Spec":
+        """ValueError names the field that does not fit (possible only past the CRD)."""
+        return decode(Spec, body, "spec")

@@ -1,0 +1,37 @@
+"""A stage of a job's graph, and the address of what it is to make."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from olive_contract.params import Params
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A node: what to run, and the stages whose artifacts it reads, by role."""
+
+    name: str
+    kind: str
+    params: Params
+    inputs: dict[str, str] = field(default_factory=dict)
+    gpu: bool = False
+    secret: str | None = None
+
+    @property
+    def adapter(self) -> str:
+        """The adapter that the stage is for, or empty."""
+        return self.name.partition("/")[2]
+
+
+@dataclass(frozen=True)
+class Address:
+    """What a stage is to make.
+
+    ``name`` identifies the work (attempts are counted for it): the key, or for a fetch the hash of
+    its request, as the key of a fetched artifact is known only once its content is. ``key`` is
+    empty until it is known; ``inputs`` are the keys of the inputs.
+    """
+
+    name: str
+    key: str
+    inputs: Mapping[str, str]

@@ -1,0 +1,143 @@
+"""The status of an OptimizationJob: what the operator has seen and done.
+
+It is also the operator's only memory of attempts: children may be deleted, the counts stay.
+"""
+
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from olive_contract.serial import decode
+
+
+class State(StrEnum):
+    """A stage waits for inputs, has a pod pending or running, or is at its end."""
+
+    WAITING = "Waiting"
+    PENDING = "Pending"
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+
+
+UNDER_WAY: Final = (State.PENDING, State.RUNNING)
+"""States in which something goes on; where no stage is in one, those that wait wait for ever."""
+
+
+class Phase(StrEnum):
+    """The job in one word, for people; never an input."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    READY = "Ready"
+    FAILED = "Failed"
+
+
+@dataclass(frozen=True)
+class StageStatus:
+    """One stage. ``address`` is what attempts are counted for: the key, or a fetch's request."""
+
+    name: str
+    state: State
+    reason: str = ""
+    message: str = ""
+    address: str = ""
+    key: str = ""
+    cached: bool = False
+    attempt: int = 0
+    failures: int = 0
+    failedAttempt: int = 0
+    retryAt: str = ""
+    pod: str = ""
+    node: str = ""
+    startedAt: str = ""
+    finishedAt: str = ""
+    seconds: float = 0.0
+    gpuSeconds: int = 0
+    percent: int | None = None
+    remainingSeconds: int | None = None
+    loss: float | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    lastFailure: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a fetch's request was found to be: the key of the fetched content."""
+
+    request: str
+    key: str
+
+
+@dataclass(frozen=True)
+class AdapterStatus:
+    name: str
+    key: str
+    state: str = "Loading"
+
+
+@dataclass(frozen=True)
+class ServingStatus:
+    url: str = ""
+    replicas: int = 0
+    readyReplicas: int = 0
+    model: str = ""
+    adapters: tuple[AdapterStatus, ...] = ()
+
+
+@dataclass(frozen=True)
+class Condition:
+    type: str
+    status: str
+    reason: str
+    message: str
+    lastTransitionTime: str
+    observedGeneration: int = 0
+
+
+@dataclass(frozen=True)
+class Status:
+    observedGeneration: int = 0
+    phase: str = ""
+    stage: str = ""
+    progress: str = ""
+    gpuSeconds: int = 0
+    startedAt: str = ""
+    finishedAt: str = ""
+    retriedAt: str = ""
+    sources: tuple[Source, ...] = ()
+    stages: tuple[StageStatus, ...] = ()
+    serving: ServingStatus | None = None
+    conditions: tuple[Condition, ...] = ()
+
+    @staticmethod
+    def from_body(body: dict[str, Any]) -> "Status":
+        """ValueError names the field that does not fit."""
+        return decode(Status, body, "status")
+
+    def to_body(self) -> dict[str, Any]:
+        """Plain JSON values without empty fields; numbers that mean something at 0 are kept."""
+        body: dict[str, Any] = _trim(asdict(self))
+        body["gpuSeconds"] = self.gpuSeconds
+        return body
+
+    def stage_named(self, name: str) -> StageStatus | None:
+        return next((s for s in self.stages if s.name == name), None)
+
+    def condition(self, kind: str) -> Condition | None:
+        return next((c for c in self.conditions if c.type == kind), None)
+
+
+_KEPT_AT_ZERO = ("percent", "remainingSeconds", "loss", "replicas", "readyReplicas")
+
+
+def _trim(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            k: _trim(v)
+            for k, v in value.items()
+            if v not in (None, "") and (v or k in _KEPT_AT_ZERO)
+        }
+    if isinstance(value, list | tuple):
+        return [_trim(v) for v in value]
+    return value

@@ -1,0 +1,8 @@
+"""The manifests of children, one module per kind of child: pure, from values to plain JSON."""
+
+from olive_operator.build.artifact import artifact
+from olive_operator.build.attempt import attempt
+from olive_operator.build.claim import claim
+from olive_operator.build.serving import serving
+
+__all__ = ["artifact", "attempt", "claim", "serving"]

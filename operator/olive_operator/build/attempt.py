@@ -1,0 +1,107 @@
+"""One attempt of a stage: a batch/v1 Job that runs one pod once."""
+
+from olive_contract.params import FetchParams, body_of
+from olive_contract.stage import StageInput
+from olive_operator import labels, names
+from olive_operator.api.seen import JobSeen
+from olive_operator.api.stage import Address, Stage
+from olive_operator.build.meta import metadata
+from olive_operator.build.pod import (
+    SOURCES_PATH,
+    STORE_PATH,
+    Manifest,
+    merged,
+    pod_spec,
+    store_volume,
+)
+from olive_operator.config import Config
+
+GPU_PRODUCT_LABEL = "nvidia.com/gpu.product"
+
+
+def attempt(
+    job: JobSeen, stage: Stage, address: Address, number: int, claim: str, config: Config
+) -> Manifest:
+    """The Job of attempt ``number``. Its pod gets the whole input as its only argument."""
+    marks = {labels.STAGE: stage.kind, labels.ATTEMPT: str(number)}
+    if stage.adapter:
+        marks[labels.ADAPTER] = stage.adapter
+    notes = {labels.STAGE_NAME: stage.name, labels.ADDRESS: address.name}
+    name = names.attempt(job.name, job.uid, stage.name, address.name, number)
+    meta = metadata(job, name, "stage", marks, notes)
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": meta,
+        "spec": {
+            "backoffLimit": 0,
+            "completions": 1,
+            "parallelism": 1,
+            "template": {
+                "metadata": {"labels": meta["labels"], "annotations": notes},
+                "spec": _pod(job, stage, address, claim, config),
+            },
+        },
+    }
+
+
+def _pod(job: JobSeen, stage: Stage, address: Address, claim: str, config: Config) -> Manifest:
+    defaults = config.gpuStage if stage.gpu else config.cpuStage
+    given = StageInput(
+        name=stage.name,
+        kind=stage.kind,
+        params=body_of(stage.params),
+        inputs=dict(address.inputs),
+        key="" if stage.kind == "fetch" else address.key,
+        store=STORE_PATH,
+    )
+    container: Manifest = {
+        "name": "stage",
+        "image": config.images.stage,
+        "args": [given.to_json()],
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [{"name": "store", "mountPath": STORE_PATH}],
+        "resources": merged(defaults.resources, {}),
+    }
+    volumes = [store_volume(claim)]
+    if isinstance(stage.params, FetchParams):
+        _source(stage.params.source, claim, container, volumes)
+    if stage.secret:
+        token = {"secretKeyRef": {"name": stage.secret, "key": "token"}}
+        container["env"] = [{"name": "HF_TOKEN", "valueFrom": token}]
+    if stage.gpu:
+        gpus = {job.spec.gpu.resource: job.spec.gpu.count}
+        container["resources"] = merged(defaults.resources, {"limits": gpus})
+    spec = {**pod_spec(container, volumes, defaults, config), "restartPolicy": "Never"}
+    if stage.gpu:
+        _place_on_gpu(job, spec)
+    return spec
+
+
+def _source(source: str, claim: str, container: Manifest, volumes: list[Manifest]) -> None:
+    """Mount the claim that a ``pvc://claim/path`` source names, read-only."""
+    if not source.startswith("pvc://"):
+        return
+    named = source.removeprefix("pvc://").partition("/")[0]
+    mount = {"name": "store", "mountPath": f"{SOURCES_PATH}/{named}", "readOnly": True}
+    if named != claim:
+        mount["name"] = "source"
+        volumes.append(
+            {"name": "source", "persistentVolumeClaim": {"claimName": named, "readOnly": True}}
+        )
+    container["volumeMounts"].append(mount)
+
+
+def _place_on_gpu(job: JobSeen, spec: Manifest) -> None:
+    gpu = job.spec.gpu
+    if gpu.tolerations:
+        spec["tolerations"] = [*spec.get("tolerations", []), *(dict(t) for t in gpu.tolerations)]
+    if gpu.products:
+        products = {"key": GPU_PRODUCT_LABEL, "operator": "In", "values": list(gpu.products)}
+        spec["affinity"] = {
+            "nodeAffinity": {
+                "requiredDuringSchedulingIgnoredDuringExecution": {
+                    "nodeSelectorTerms": [{"matchExpressions": [products]}]
+                }
+            }
+        }

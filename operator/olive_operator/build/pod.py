@@ -1,0 +1,73 @@
+"""What every pod of ours has in common: Pod Security "restricted", no API token, the store."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from olive_operator.config import Config, PodDefaults
+
+STORE_PATH: Final = "/store"
+SOURCES_PATH: Final = "/sources"
+USER: Final = 65532
+
+Manifest = dict[str, Any]
+
+
+def container_security() -> Manifest:
+    """What the "restricted" profile asks of a container, and a read-only root besides."""
+    return {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+    }
+
+
+def pod_spec(
+    container: Manifest, volumes: Sequence[Manifest], defaults: PodDefaults, config: Config
+) -> Manifest:
+    """A pod with one container, a writable /tmp, and no right to speak to the API server.
+
+    ``fsGroup`` makes a claim's files writable for the group; it is left alone where it fits, as a
+    recursive change of a large store takes minutes.
+    """
+    container = {
+        **container,
+        "imagePullPolicy": config.imagePullPolicy,
+        "securityContext": container_security(),
+        "volumeMounts": [*container["volumeMounts"], {"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108
+    }
+    spec: Manifest = {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "fsGroup": USER,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [container],
+        "volumes": [*volumes, {"name": "tmp", "emptyDir": {}}],
+    }
+    if config.imagePullSecrets:
+        spec["imagePullSecrets"] = [{"name": name} for name in config.imagePullSecrets]
+    if defaults.nodeSelector:
+        spec["nodeSelector"] = dict(defaults.nodeSelector)
+    if defaults.tolerations:
+        spec["tolerations"] = [dict(t) for t in defaults.tolerations]
+    return spec
+
+
+def store_volume(claim: str) -> Manifest:
+    """The claim with the store."""
+    return {"name": "store", "persistentVolumeClaim": {"claimName": claim}}
+
+
+def merged(
+    defaults: Mapping[str, Mapping[str, Any]], over: Mapping[str, Mapping[str, Any]]
+) -> Manifest:
+    """Resource requests and limits: the defaults, with single quantities replaced."""
+    merged = {
+        part: {**defaults.get(part, {}), **over.get(part, {})} for part in ("requests", "limits")
+    }
+    return {part: values for part, values in merged.items() if values}

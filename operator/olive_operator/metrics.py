@@ -1,0 +1,60 @@
+"""What Prometheus reads of the operator. Labels are bounded: no job names, no keys."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from olive_operator.api.status import State, Status
+
+_STAGE_BUCKETS: Final = (1, 5, 15, 30, 60, 120, 300, 600, 1200, 2400, 4800, 9600)
+_FAST_BUCKETS: Final = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5)
+
+JOBS = Gauge("olive_jobs", "OptimizationJobs by phase.", ["namespace", "phase"])
+STAGE_SECONDS = Histogram(
+    "olive_stage_duration_seconds",
+    "How long attempts that succeeded ran, by kind of stage.",
+    ["kind"],
+    buckets=_STAGE_BUCKETS,
+)
+CACHE_HITS = Counter("olive_stage_cache_hits_total", "Stages whose artifact was there.", ["kind"])
+FAILURES = Counter(
+    "olive_stage_failures_total", "Attempts that failed, by failure class.", ["kind", "failure"]
+)
+GPU_SECONDS = Counter("olive_gpu_seconds_total", "GPU time of finished attempts.", ["namespace"])
+RECONCILE_SECONDS = Histogram(
+    "olive_reconcile_duration_seconds", "How long one pass over a job takes.", buckets=_FAST_BUCKETS
+)
+RECONCILE_ERRORS = Counter("olive_reconcile_errors_total", "Passes that ended with an error.")
+QUEUE_SECONDS = Histogram(
+    "olive_queue_wait_seconds", "How long a job waits for its pass.", buckets=_FAST_BUCKETS
+)
+QUEUE_DEPTH = Gauge("olive_queue_depth", "Jobs that are due and not being looked at.")
+
+
+def watch_queue(depth: Callable[[], int]) -> None:
+    """Have the queue's depth read whenever the metrics are."""
+    QUEUE_DEPTH.set_function(depth)
+
+
+def count_phases(phases: Mapping[tuple[str, str], str]) -> None:
+    """Set the gauge of jobs from the phase of every job, by namespace and name."""
+    JOBS.clear()
+    for (namespace, _), phase in phases.items():
+        JOBS.labels(namespace, phase).inc()
+
+
+def count(namespace: str, before: Status, after: Status) -> None:
+    """Count what a pass has found to be at its end since the last status."""
+    GPU_SECONDS.labels(namespace).inc(max(after.gpuSeconds - before.gpuSeconds, 0))
+    for stage in after.stages:
+        last = before.stage_named(stage.name)
+        kind = stage.name.partition("/")[0]
+        was = last.state if last and last.address == stage.address else None
+        if stage.state == State.SUCCEEDED and was != State.SUCCEEDED:
+            if stage.cached:
+                CACHE_HITS.labels(kind).inc()
+            else:
+                STAGE_SECONDS.labels(kind).observe(stage.seconds)
+        if last and stage.failedAttempt > last.failedAttempt:
+            FAILURES.labels(kind, stage.lastFailure.partition(":")[0]).inc()

@@ -1,0 +1,35 @@
+"""The names of children: functions of the job, the stage, what it is for, and the attempt."""
+
+from typing import Final
+
+from olive_contract.keys import digest
+
+DEFAULT_CLAIM: Final = "olive-store"
+_JOB_NAME_LIMIT: Final = 63  # a batch/v1 Job's name becomes a label of its pod
+
+
+def attempt(job: str, uid: str, stage: str, address: str, number: int) -> str:
+    """The batch/v1 Job of one attempt; the same attempt always has the same name."""
+    tail = f"-{digest([uid, stage, address])[:8]}-{number}"
+    head = f"{job}-{stage.replace('/', '-')}"[: _JOB_NAME_LIMIT - len(tail)]
+    return head.rstrip("-") + tail
+
+
+def artifact(claim: str, key: str) -> str:
+    """The record of an artifact in a claim's store."""
+    return f"{key[:20]}-{digest(claim)[:6]}"
+
+
+def serving(job: str) -> str:
+    """The serving's Deployment and Service."""
+    return f"{job}-serving"
+
+
+def serving_config(job: str, model: str) -> str:
+    """The ConfigMap with what to serve beside one model; pods of another model have their own."""
+    return f"{job}-serving-{model[:8]}"
+
+
+def serving_url(job: str, namespace: str) -> str:
+    """The base of the OpenAI-compatible API inside the cluster."""
+    return f"http://{serving(job)}.{namespace}.svc/v1"

@@ -1,0 +1,102 @@
+"""What is to be served: the newest whole set of model and adapters, and never less than before.
+
+While stages run, what was served stays; an adapter that becomes ready joins the model it was
+converted for at once. Another model takes over only when every stage is at its end.
+"""
+
+from collections.abc import Mapping
+
+from olive_contract.serving import ServedAdapter, Serving
+from olive_operator import names
+from olive_operator.api.seen import Seen
+from olive_operator.api.status import (
+    UNDER_WAY,
+    AdapterStatus,
+    ServingStatus,
+    StageStatus,
+    State,
+)
+
+
+def target(seen: Seen, stages: Mapping[str, StageStatus]) -> Serving | None:
+    """What to serve now, or None if there is nothing to serve (yet)."""
+    job, before = seen.job, seen.job.status.serving
+    if job.spec.serve is None:
+        return None
+    export = stages["export"]
+    settled = not any(s.state in UNDER_WAY for s in stages.values())
+    ready = tuple(
+        ServedAdapter(a.name, stages[f"adapter/{a.name}"].key)
+        for a in job.spec.adapters
+        if _passed(a.name, stages)
+    )
+    if export.state == State.SUCCEEDED and (settled or _serves(before, export.key)):
+        kept = _kept(seen, {a.name for a in ready}) if _serves(before, export.key) else ()
+        return Serving(job.name, export.key, (*ready, *kept))
+    if before and before.model:
+        return Serving(
+            job.name, before.model, tuple(ServedAdapter(a.name, a.key) for a in before.adapters)
+        )
+    return None
+
+
+def _serves(before: ServingStatus | None, model: str) -> bool:
+    return before is not None and before.model == model
+
+
+def _passed(name: str, stages: Mapping[str, StageStatus]) -> bool:
+    """The adapter is converted, and measured where that was asked for."""
+    last = stages.get(f"evaluate/{name}", stages[f"adapter/{name}"])
+    return last.state == State.SUCCEEDED
+
+
+def _kept(seen: Seen, ready: set[str]) -> tuple[ServedAdapter, ...]:
+    """Adapters that are served and still wanted, while their successors are being made."""
+    before, wanted = seen.job.status.serving, {a.name for a in seen.job.spec.adapters}
+    served = before.adapters if before else ()
+    return tuple(
+        ServedAdapter(a.name, a.key) for a in served if a.name in wanted and a.name not in ready
+    )
+
+
+def status(seen: Seen, what: Serving | None) -> ServingStatus | None:
+    """What the serving has come to, as far as it is seen."""
+    if what is None:
+        return None
+    found, loaded = seen.deployment, seen.loaded or frozenset()
+    before = {a.key for a in _before(seen) if a.state == "Loaded"} if seen.loaded is None else set()
+    return ServingStatus(
+        url=names.serving_url(seen.job.name, seen.job.namespace),
+        replicas=found.replicas if found else 0,
+        readyReplicas=found.ready if found else 0,
+        model=what.model,
+        adapters=tuple(
+            AdapterStatus(
+                a.name, a.key, "Loaded" if a.key in loaded or a.key in before else "Loading"
+            )
+            for a in what.adapters
+        ),
+    )
+
+
+def _before(seen: Seen) -> tuple[AdapterStatus, ...]:
+    return seen.job.status.serving.adapters if seen.job.status.serving else ()
+
+
+def rolled_out(seen: Seen, what: Serving) -> bool:
+    """Every replica serves this model; what served the one before is gone."""
+    found = seen.deployment
+    return (
+        found is not None
+        and found.observed
+        and found.config == names.serving_config(seen.job.name, what.model)
+        and found.updated == found.ready == found.total == found.replicas
+    )
+
+
+def answers(seen: Seen, what: Serving, now: ServingStatus) -> bool:
+    """Rolled out, and every adapter loaded; with no replicas wanted there is nothing to load."""
+    found = seen.deployment
+    if found is None or not rolled_out(seen, what):
+        return False
+    return found.replicas == 0 or all(a.state == "Loaded" for a in now.adapters)

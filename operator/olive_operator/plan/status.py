@@ -1,0 +1,108 @@
+"""The whole desired status of a job, and the events that its changes are worth."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from olive_operator.api.seen import JobSeen
+from olive_operator.api.status import (
+    Phase,
+    ServingStatus,
+    Source,
+    StageStatus,
+    State,
+    Status,
+)
+from olive_operator.plan import conditions
+from olive_operator.plan.clock import text
+
+SOURCES_KEPT = 64
+"""Resolved sources that a job remembers, so that changing a manifest back runs nothing."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """A Kubernetes Event on the job: a transition worth telling."""
+
+    type: str
+    reason: str
+    message: str
+
+
+def status(
+    job: JobSeen,
+    stages: Sequence[StageStatus],
+    sources: Mapping[str, str],
+    serving: ServingStatus | None,
+    answers: bool,
+    now: datetime,
+) -> Status:
+    """What the status has to say after this pass."""
+    before = job.status
+    found = conditions.summary(stages, job.spec.serve is not None, answers)
+    done = sum(s.state == State.SUCCEEDED for s in stages)
+    finished = found.phase in (Phase.READY, Phase.FAILED)
+    return Status(
+        observedGeneration=job.generation,
+        phase=found.phase,
+        stage=_current(stages, finished),
+        progress=f"{done}/{len(stages)}",
+        gpuSeconds=before.gpuSeconds + _newly_spent(before, stages),
+        startedAt=before.startedAt or text(now),
+        finishedAt=(before.finishedAt or text(now)) if finished else "",
+        retriedAt=job.retry,
+        sources=tuple(Source(r, k) for r, k in list(sources.items())[-SOURCES_KEPT:]),
+        stages=tuple(stages),
+        serving=serving,
+        conditions=conditions.conditions(
+            text(now), job.generation, found, stages, before.conditions
+        ),
+    )
+
+
+def _newly_spent(before: Status, stages: Sequence[StageStatus]) -> int:
+    """GPU seconds of attempts that ended since the last status; a dropped stage keeps its own."""
+    known = {s.name: s.gpuSeconds for s in before.stages}
+    return sum(max(s.gpuSeconds - known.get(s.name, 0), 0) for s in stages)
+
+
+def _current(stages: Sequence[StageStatus], finished: bool) -> str:
+    """The stages at work; those that failed or wait for their pod if none is."""
+    for state in (State.RUNNING, State.PENDING, State.FAILED):
+        if names := [s.name for s in stages if s.state == state]:
+            return ", ".join(names)
+    return "" if finished else "serving"
+
+
+def events(before: Status, after: Status) -> list[Event]:
+    """What is worth telling of the change from one status to the next."""
+    told = []
+    for stage in after.stages:
+        last = before.stage_named(stage.name)
+        if told_of := _stage_event(last, stage):
+            told.append(told_of)
+    was, is_ = before.condition("Ready"), after.condition("Ready")
+    if is_ and is_.status == "True" and (was is None or was.status != "True"):
+        told.append(Event("Normal", is_.reason, is_.message))
+    stalled, still = after.condition("Stalled"), before.condition("Stalled")
+    if stalled and stalled.status == "True" and (still is None or still.status != "True"):
+        told.append(Event("Warning", stalled.reason, stalled.message))
+    return told
+
+
+def _stage_event(before: StageStatus | None, after: StageStatus) -> Event | None:
+    if before and before.failedAttempt < after.failedAttempt and before.address == after.address:
+        return Event(
+            "Warning", after.lastFailure.partition(":")[0], f"{after.name}: {after.lastFailure}"
+        )
+    if before and before.state == after.state and before.address == after.address:
+        return None
+    if after.state == State.RUNNING:
+        return Event(
+            "Normal", "StageStarted", f"{after.name}: attempt {after.attempt} runs on {after.node}"
+        )
+    if after.state == State.SUCCEEDED and after.cached:
+        return Event("Normal", "StageCached", f"{after.name}: the artifact was in the store")
+    if after.state == State.SUCCEEDED:
+        return Event("Normal", "StageSucceeded", f"{after.name}: done in {after.seconds:.0f} s")
+    return None

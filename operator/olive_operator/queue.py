@@ -1,0 +1,79 @@
+"""The queue of jobs to look at: one entry a job, however often it is poked, and one worker a job.
+
+The contract of client-go's workqueue (k8s.io/client-go/util/workqueue), for one event loop.
+"""
+
+import asyncio
+import heapq
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+
+
+class Queue(Generic[K]):
+    """Keys to be worked on, without duplicates, some of them only later.
+
+    A key that is poked while it is worked on comes again when that is done.
+    """
+
+    def __init__(self, clock: Callable[[], float] | None = None) -> None:
+        self._clock = clock or asyncio.get_running_loop().time
+        self._due: dict[K, float] = {}
+        self._later: list[tuple[float, int, K]] = []
+        self._at: dict[K, float] = {}
+        self._working: set[K] = set()
+        self._again: dict[K, float] = {}
+        self._poked = asyncio.Event()
+        self._count = 0
+
+    def __len__(self) -> int:
+        """Keys that are due and not being worked on."""
+        return len(self._due)
+
+    def add(self, key: K) -> None:
+        """The key is due now."""
+        if key in self._working:
+            self._again.setdefault(key, self._clock())
+        else:
+            self._due.setdefault(key, self._clock())
+        self._poked.set()
+
+    def add_after(self, key: K, seconds: float) -> None:
+        """The key is due in so many seconds, unless it is due earlier anyway."""
+        at = self._clock() + seconds
+        if at < self._at.get(key, float("inf")):
+            self._at[key] = at
+            self._count += 1
+            heapq.heappush(self._later, (at, self._count, key))
+            self._poked.set()
+
+    async def get(self) -> tuple[K, float]:
+        """The key that has been due longest, and for how many seconds; then call ``done``."""
+        while True:
+            self._ripen()
+            for key, since in self._due.items():
+                del self._due[key]
+                self._working.add(key)
+                return key, self._clock() - since
+            self._poked.clear()
+            wait = self._later[0][0] - self._clock() if self._later else None
+            try:
+                await asyncio.wait_for(self._poked.wait(), wait)
+            except TimeoutError:
+                continue
+
+    def done(self, key: K) -> None:
+        """The work on a key is over; if it was poked meanwhile, it is due again."""
+        self._working.discard(key)
+        since = self._again.pop(key, None)
+        if since is not None:
+            self._due[key] = since
+            self._poked.set()
+
+    def _ripen(self) -> None:
+        while self._later and self._later[0][0] <= self._clock():
+            at, _, key = heapq.heappop(self._later)
+            if self._at.get(key) == at:
+                del self._at[key]
+                self.add(key)
