@@ -2,6 +2,7 @@
 
 import types
 from dataclasses import MISSING, fields, is_dataclass
+from enum import Enum
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
@@ -34,6 +35,12 @@ def _value(hint: Any, value: Any, path: str) -> Any:
         return {k: _value(args[1], v, f"{path}.{k}") for k, v in value.items()}
     if is_dataclass(hint):
         return _object(cast(type[Any], hint), value, path)
+    if issubclass(hint, Enum):
+        try:
+            return hint(value)
+        except ValueError:
+            words = ", ".join(str(word) for word in hint)
+            raise ValueError(f"{path or 'value'}: {value!r} is none of {words}") from None
     return _scalar(hint, value, path)
 
 
@@ -58,5 +65,5 @@ def _scalar(hint: Any, value: Any, path: str) -> Any:
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)  # 16 and 16.0 are one value, and must give one key
     if isinstance(value, hint) and not (isinstance(value, bool) and hint is not bool):
-        return value if type(value) is hint else hint(value)
+        return value
     raise ValueError(f"{path or 'value'}: {hint.__name__} is needed, not {value!r}")

@@ -15,45 +15,56 @@ OURS = {labels.MANAGED_BY: labels.FIELD_MANAGER}
 def register(registry: kopf.OperatorRegistry, queue: Queue[JobKey]) -> None:
     """Have kopf keep the indexes, and poke a job whenever it or a child of it changes."""
 
-    @kopf.index(labels.GROUP, labels.VERSION, "optimizationjobs", registry=registry)
+    @kopf.index(labels.GROUP, labels.VERSION, "optimizationjobs", id="jobs", registry=registry)
     async def jobs(body: kopf.Body, **_: Any) -> Any:
         return {_key(body): observe.trimmed_job(body)}
 
-    @kopf.index(labels.GROUP, labels.VERSION, "artifacts", registry=registry)
+    @kopf.index(labels.GROUP, labels.VERSION, "artifacts", id="artifacts", registry=registry)
     async def artifacts(body: kopf.Body, **_: Any) -> Any:
         record = observe.artifact(body)
         return {(body["metadata"]["namespace"], record.claim): record}
 
-    @kopf.index("batch", "v1", "jobs", labels=OURS, registry=registry)
+    @kopf.index("batch", "v1", "jobs", labels=OURS, id="attempts", registry=registry)
     async def attempts(body: kopf.Body, **_: Any) -> Any:
         return {observe.job_of(body): observe.attempt(body)}
 
-    @kopf.index("", "v1", "pods", labels={**OURS, labels.COMPONENT: "stage"}, registry=registry)
+    @kopf.index(
+        "", "v1", "pods", labels={**OURS, labels.COMPONENT: "stage"}, id="pods", registry=registry
+    )
     async def pods(body: kopf.Body, **_: Any) -> Any:
         return {observe.job_of(body): (observe.attempt_of(body), observe.pod(body))}
 
-    @kopf.index("", "v1", "pods", labels={**OURS, labels.COMPONENT: "serving"}, registry=registry)
+    @kopf.index(
+        "",
+        "v1",
+        "pods",
+        labels={**OURS, labels.COMPONENT: "serving"},
+        id="serving_pods",
+        registry=registry,
+    )
     async def serving_pods(body: kopf.Body, **_: Any) -> Any:
         record = observe.serving_pod(body)
         return {observe.job_of(body): record} if record else None
 
-    @kopf.index("apps", "v1", "deployments", labels=OURS, registry=registry)
+    @kopf.index("apps", "v1", "deployments", labels=OURS, id="deployments", registry=registry)
     async def deployments(body: kopf.Body, **_: Any) -> Any:
         return {observe.job_of(body): observe.deployment(body)}
 
-    @kopf.index("apps", "v1", "deployments", labels=OURS, registry=registry)
+    @kopf.index(
+        "apps", "v1", "deployments", labels=OURS, id="applied_deployments", registry=registry
+    )
     async def applied_deployments(body: kopf.Body, **_: Any) -> Any:
         return {observe.job_of(body): observe.applied(body, "Deployment")}
 
-    @kopf.index("", "v1", "services", labels=OURS, registry=registry)
+    @kopf.index("", "v1", "services", labels=OURS, id="applied_services", registry=registry)
     async def applied_services(body: kopf.Body, **_: Any) -> Any:
         return {observe.job_of(body): observe.applied(body, "Service")}
 
-    @kopf.index("", "v1", "configmaps", labels=OURS, registry=registry)
+    @kopf.index("", "v1", "configmaps", labels=OURS, id="applied_configmaps", registry=registry)
     async def applied_configmaps(body: kopf.Body, **_: Any) -> Any:
         return {observe.job_of(body): observe.applied(body, "ConfigMap")}
 
-    @kopf.index("", "v1", "persistentvolumeclaims", registry=registry)
+    @kopf.index("", "v1", "persistentvolumeclaims", id="claims", registry=registry)
     async def claims(body: kopf.Body, **_: Any) -> Any:
         return {body["metadata"]["namespace"]: body["metadata"]["name"]}
 

@@ -165,10 +165,18 @@ def _obsolete(found: _Round) -> list[Ref]:
 
 
 def _lost(found: _Round) -> list[Ref]:
-    """Records of artifacts that a stage did not find on the volume."""
+    """What says that an artifact is there which a stage did not find on the volume.
+
+    The attempt that made it goes first: its report would bring the record back.
+    """
     artifacts = found.seen.artifacts
     keys = {s.lost for s in found.steps.values() if s.lost}
-    return [Ref("Artifact", artifacts[key].name) for key in sorted(keys) if key in artifacts]
+    makers = [
+        Ref("Job", a.name)
+        for a in found.seen.attempts
+        if a.pod and a.pod.report and a.pod.report.key in keys
+    ]
+    return makers + [Ref("Artifact", artifacts[k].name) for k in sorted(keys) if k in artifacts]
 
 
 def _serving(seen: Seen, what: Serving | None, config: Config) -> tuple[Manifest, ...]:

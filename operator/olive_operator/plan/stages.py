@@ -58,23 +58,28 @@ def step(
     """The stage's state and what it asks for. ``ready`` tells whether an input's stage is done."""
     before = seen.job.status.stage_named(stage.name) or StageStatus(stage.name, State.WAITING)
     waiting = [name for name in stage.inputs.values() if not ready(name)]
-    if address is None or waiting:
-        why = f"waits for {', '.join(waiting)}"
-        return Step(
-            replace(before, state=State.WAITING, reason="WaitingForInputs", message=why, key="")
-        )
+    if address is None:
+        return Step(_waiting(before, waiting))
     if before.address != address.name:
-        before = StageStatus(
-            stage.name, State.WAITING, address=address.name, gpuSeconds=before.gpuSeconds
-        )
-    before = replace(before, key=address.key)
+        spent = before.gpuSeconds
+        before = StageStatus(stage.name, State.WAITING, address=address.name, gpuSeconds=spent)
     attempt = _latest(stage, address, seen)
-    view = _View(stage, address, before, attempt, seen, config, now)
+    view = _View(stage, address, replace(before, key=address.key), attempt, seen, config, now)
     if address.key and address.key in seen.artifacts:
         return _done(view)
+    if before.state == State.FAILED:
+        return Step(before)
+    if waiting:
+        return Step(_waiting(before, waiting))
     if attempt and attempt.number >= before.attempt:
         return _observed(view, attempt)
     return _absent(view)
+
+
+def _waiting(before: StageStatus, inputs: list[str]) -> StageStatus:
+    """Not yet due; the counts of attempts are kept, as the address may stay what it was."""
+    why = f"waits for {', '.join(inputs)}"
+    return replace(before, state=State.WAITING, reason="WaitingForInputs", message=why, key="")
 
 
 def _latest(stage: Stage, address: Address, seen: Seen) -> AttemptSeen | None:
@@ -218,8 +223,6 @@ def _failed(view: _View, attempt: AttemptSeen) -> Step:
 def _absent(view: _View) -> Step:
     """No attempt is under way: the first, the one that is due, or none any more."""
     before = view.before
-    if before.state == State.FAILED:
-        return Step(before)
     if before.retryAt and (at := instant(before.retryAt)) > view.now:
         return Step(before, again=at)
     number = before.attempt + 1 if before.attempt == before.failedAttempt else before.attempt

@@ -1,0 +1,284 @@
+"""The plan as stories: what a person does, what the cluster does, and what comes of it."""
+
+import pytest
+from builders import World, adapter
+
+from olive_contract.failures import FailureClass
+
+BASE = ("fetch/model", "fetch/travel", "quantize", "export", "finetune/travel")
+ALL = (*BASE, "adapter/travel", "evaluate/travel")
+
+
+def done(**sections: object) -> World:
+    """A job that has gone through every stage, and is served if that was asked for."""
+    world = World(**sections).settle()
+    world.finish(*(stage for stage in ALL if stage in world.states))
+    return world.roll_out() if world.served() else world
+
+
+def test_first_pass_makes_the_claim_and_starts_only_what_needs_no_input() -> None:
+    world = World().settle()
+    assert world.started == ["fetch/model", "fetch/travel"]
+    assert "PersistentVolumeClaim/olive-store" in world.manifests
+    assert world.stage("quantize").message == "waits for fetch/model"
+    assert world.condition("Reconciling") == ("True", "PodNotCreated")
+
+
+def test_export_and_finetune_run_beside_each_other() -> None:
+    world = World().settle().finish("fetch/model", "fetch/travel", "quantize")
+    assert world.started[-2:] == ["export", "finetune/travel"]
+
+
+def test_whole_job_runs_every_stage_once_and_is_ready_when_it_is_served() -> None:
+    world = World().settle().finish(*ALL)
+    assert sorted(world.started) == sorted(ALL)
+    assert world.condition("Ready") == ("False", "ServingStarting")
+    world.roll_out()
+    assert world.condition("Ready") == ("True", "Serving")
+    assert world.condition("Reconciling")[0] == world.condition("Stalled")[0] == "False"
+    assert world.status.phase == "Ready"
+    assert world.status.progress == "7/7"
+    assert world.status.serving is not None
+    assert world.status.serving.url == "http://travel-serving.ml.svc/v1"
+
+
+def test_job_without_serve_is_ready_with_its_artifacts() -> None:
+    world = World(serve=None).settle().finish(*ALL)
+    assert world.condition("Ready") == ("True", "Completed")
+    assert world.served() is None
+
+
+def test_second_adapter_runs_only_its_own_stages_and_joins_the_same_pods() -> None:
+    world = done()
+    before, model = len(world.started), world.manifests["Deployment/travel-serving"]
+    world.edit(adapters=[adapter("travel"), adapter("food")])
+    world.finish("fetch/food", "finetune/food", "adapter/food", "evaluate/food")
+    assert world.started[before:] == [
+        "fetch/food",
+        "finetune/food",
+        "adapter/food",
+        "evaluate/food",
+    ]
+    assert world.manifests["Deployment/travel-serving"] == model
+    served = world.served()
+    assert served is not None
+    assert [a["name"] for a in served["adapters"]] == ["travel", "food"]
+    assert world.condition("Ready") == ("False", "ServingStarting")
+    assert world.roll_out().condition("Ready") == ("True", "Serving")
+
+
+def test_while_a_second_adapter_is_made_the_first_stays_served() -> None:
+    world = done().edit(adapters=[adapter("travel"), adapter("food")])
+    served = world.served()
+    assert served is not None
+    assert [a["name"] for a in served["adapters"]] == ["travel"]
+
+
+def test_retrained_adapter_replaces_its_predecessor_only_when_it_is_measured() -> None:
+    world = done()
+    old = world.served()
+    world.edit(adapters=[adapter("travel", rank=4)])
+    world.finish("finetune/travel", "adapter/travel")
+    assert world.served() == old
+    world.finish("evaluate/travel")
+    assert world.served() != old
+
+
+def test_changing_one_line_runs_what_is_below_it_and_changing_it_back_runs_nothing() -> None:
+    world = done()
+    before = len(world.started)
+    world.edit(adapters=[adapter("travel", rank=4)])
+    world.finish("finetune/travel", "adapter/travel", "evaluate/travel")
+    assert world.started[before:] == ["finetune/travel", "adapter/travel", "evaluate/travel"]
+    before = len(world.started)
+    world.edit()
+    assert world.started[before:] == []
+    assert world.stage("finetune/travel").cached
+
+
+def test_changing_the_source_back_runs_nothing_either() -> None:
+    world = done(serve=None, evaluate=None)
+    before = len(world.started)
+    world.edit(serve=None, evaluate=None, model={"source": "pvc://models/other"})
+    assert world.started[before:] == ["fetch/model"]
+    world.edit(serve=None, evaluate=None)
+    assert world.started[before:] == ["fetch/model"]
+    assert world.condition("Ready") == ("True", "Completed")
+
+
+def test_another_base_takes_over_only_when_every_stage_is_done() -> None:
+    world = done()
+    old = world.served()
+    world.edit(model={"source": "pvc://models/other"})
+    world.finish("fetch/model", "quantize", "export", "finetune/travel", "adapter/travel")
+    assert world.served() == old
+    world.finish("evaluate/travel")
+    new = world.served()
+    assert new is not None
+    assert new != old
+    configs = [name for name in world.manifests if name.startswith("ConfigMap/")]
+    assert len(configs) == 2, "pods of the old model keep their own file until they are gone"
+    world.roll_out()
+    assert len([name for name in world.manifests if name.startswith("ConfigMap/")]) == 1
+
+
+def test_edit_cancels_the_attempts_that_became_useless() -> None:
+    world = World().settle().finish("fetch/model", "fetch/travel", "quantize")
+    world.run("finetune/travel")
+    old = world.attempt("finetune/travel").name
+    world.edit(adapters=[adapter("travel", rank=4)])
+    assert old not in [a.name for a in world.seen.attempts]
+    assert world.attempt("finetune/travel").number == 1
+    assert "export" in [a.stage for a in world.seen.attempts]
+
+
+def test_removing_serve_takes_its_children_away() -> None:
+    world = done().edit(serve=None)
+    assert [n for n in world.manifests if "serving" in n] == []
+
+
+def test_removing_an_adapter_takes_it_out_of_the_serving() -> None:
+    world = done(adapters=[adapter("travel")])
+    world.edit(adapters=[], evaluate=None)
+    served = world.served()
+    assert served is not None
+    assert served["adapters"] == []
+
+
+def test_content_that_is_the_same_under_another_name_is_done_only_once() -> None:
+    world = World()
+    world.contents = {"pvc://models/tiny": "same", "pvc://models/copy": "same"}
+    world.settle().finish(*ALL)
+    before = len(world.started)
+    world.edit(model={"source": "pvc://models/copy"}).finish("fetch/model", cached=True)
+    assert world.started[before:] == ["fetch/model"]
+
+
+def test_failure_that_counts_is_tried_again_later_each_time_and_then_no_more() -> None:
+    world = World().settle().fail("fetch/model", FailureClass.STAGE_ERROR)
+    assert (world.stage("fetch/model").attempt, world.stage("fetch/model").failures) == (1, 1)
+    assert world.wait(9).attempt("fetch/model").number == 1
+    assert world.wait(1).attempt("fetch/model").number == 2
+    world.fail("fetch/model", FailureClass.STAGE_ERROR)
+    assert world.wait(19).attempt("fetch/model").number == 2
+    assert world.wait(1).attempt("fetch/model").number == 3
+    world.finish("fetch/travel").fail("fetch/model", FailureClass.STAGE_ERROR)
+    assert world.wait(1000).stage("fetch/model").state == "Failed"
+    assert world.condition("Stalled") == ("True", "StageError")
+    assert world.status.phase == "Failed"
+    assert world.last is not None
+    assert world.last.again is None
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [FailureClass.INVALID_INPUT, FailureClass.SOURCE_NOT_FOUND, FailureClass.AUTH_DENIED],
+)
+def test_what_cannot_come_right_by_itself_is_not_tried_again(failure: FailureClass) -> None:
+    world = World().settle().finish("fetch/travel").fail("fetch/model", failure)
+    assert world.stage("fetch/model").state == "Failed"
+    assert world.condition("Stalled") == ("True", failure.value)
+    message = world.status.conditions[2].message
+    assert message.startswith("fetch/model: it broke (correct")
+
+
+def test_failed_stage_is_due_again_when_the_retry_annotation_changes() -> None:
+    world = World().settle().finish("fetch/travel")
+    world.fail("fetch/model", FailureClass.SOURCE_NOT_FOUND).annotate_retry("1")
+    assert world.attempt("fetch/model").number == 2
+    world.fail("fetch/model", FailureClass.SOURCE_NOT_FOUND)
+    assert world.stage("fetch/model").state == "Failed"
+    world.annotate_retry("1")
+    assert world.attempt("fetch/model").number == 2, "the same value is acted upon once"
+    assert world.annotate_retry("2").attempt("fetch/model").number == 3
+
+
+def test_deleted_pod_is_done_again_once_and_does_not_count() -> None:
+    world = World().settle().run("fetch/model").delete_pod("fetch/model")
+    assert world.attempt("fetch/model").number == 2
+    assert world.stage("fetch/model").failures == 0
+    assert world.started.count("fetch/model") == 2
+    assert any("Evicted" in told for told in world.told)
+
+
+def test_deleting_a_child_resets_no_count() -> None:
+    world = World().settle().fail("fetch/model", FailureClass.STAGE_ERROR).wait(10)
+    world.delete_job("fetch/model")
+    assert world.attempt("fetch/model").number == 2
+    assert world.stage("fetch/model").failures == 1
+
+
+def test_children_of_a_finished_job_may_be_deleted() -> None:
+    world = done()
+    before = len(world.started)
+    for stage in ALL:
+        world.delete_job(stage)
+    assert world.started[before:] == []
+    assert world.condition("Ready") == ("True", "Serving")
+
+
+def test_lost_artifact_is_made_again_and_the_reader_goes_on() -> None:
+    world = World().settle().finish("fetch/model", "fetch/travel", "quantize", "export")
+    key = world.stage("quantize").key
+    world.fail("finetune/travel", FailureClass.INPUT_MISSING, missing=key)
+    assert world.stage("quantize").state == "Pending"
+    world.finish("quantize").wait(10)
+    world.finish("finetune/travel", "adapter/travel", "evaluate/travel")
+    assert world.roll_out().condition("Ready") == ("True", "Serving")
+
+
+def test_artifact_that_is_lost_again_and_again_ends_the_job() -> None:
+    world = World().settle().finish("fetch/model", "fetch/travel", "quantize", "export")
+    for _ in range(3):
+        key = world.stage("quantize").key
+        world.fail("finetune/travel", FailureClass.INPUT_MISSING, missing=key)
+        world.finish("quantize").wait(100)
+    assert world.stage("finetune/travel").state == "Failed"
+
+
+def test_one_adapters_failure_leaves_the_others_to_be_served() -> None:
+    world = World(adapters=[adapter("travel"), adapter("food")]).settle()
+    world.finish("fetch/model", "fetch/travel", "quantize", "export", "finetune/travel")
+    world.finish("adapter/travel", "evaluate/travel")
+    assert world.served() is None
+    world.fail("fetch/food", FailureClass.INVALID_INPUT)
+    served = world.served()
+    assert served is not None
+    assert [a["name"] for a in served["adapters"]] == ["travel"]
+    assert world.condition("Ready") == ("False", "InvalidInput")
+
+
+def test_pod_that_ends_before_its_job_does_is_waited_for() -> None:
+    world = World().settle().run("fetch/model")
+    attempt = world.attempt("fetch/model")
+    world.seen = world.seen.__class__(
+        world.seen.job,
+        tuple(
+            a
+            if a.name != attempt.name
+            else type(a)(a.name, a.stage, a.address, a.number, "Complete", pod=a.pod)
+            for a in world.seen.attempts
+        ),
+        claimExists=True,
+    )
+    assert world.settle().stage("fetch/model").state == "Running"
+
+
+def test_gpu_seconds_are_those_of_every_attempt_on_a_gpu() -> None:
+    world = World(gpu={"count": 2}).settle().finish("fetch/model", "fetch/travel", "quantize")
+    world.fail("finetune/travel", FailureClass.GPU_FAULT, seconds=5).wait(10)
+    world.finish("export").finish("finetune/travel", seconds=30)
+    assert world.stage("finetune/travel").gpuSeconds == 70
+    assert world.stage("quantize").gpuSeconds == 0, "rounding to nearest holds no GPU"
+    assert world.status.gpuSeconds == 70
+    world.edit(gpu={"count": 2}, adapters=[], evaluate=None)
+    assert world.status.gpuSeconds == 70, "what was spent stays spent"
+
+
+def test_events_tell_the_transitions_once() -> None:
+    world = done()
+    assert [t for t in world.told if "fetch/model" in t] == [
+        "Normal StageStarted fetch/model: attempt 1 runs on n1",
+        "Normal StageSucceeded fetch/model: done in 10 s",
+    ]
+    assert world.told[-1] == "Normal Serving the model and its adapters are being served"
