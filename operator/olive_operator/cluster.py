@@ -1,9 +1,10 @@
 """The Kubernetes API behind a small protocol: every call that changes or asks something."""
 
+import json
 from typing import Any, Protocol
 
 import aiohttp
-from kubernetes.aio.client import ApiClient, ApiException
+from kubernetes.aio.client import ApiClient
 from kubernetes.aio.dynamic import DynamicClient
 from kubernetes.aio.dynamic.exceptions import DynamicApiError
 
@@ -24,6 +25,18 @@ _PATHS = {
     "Event": "/api/v1/namespaces/{}/events",
 }
 _LOG_LINES = 40
+
+
+class ClusterError(Exception):
+    """The API server refused a request; the text is its own sentence."""
+
+    def __init__(self, error: DynamicApiError) -> None:
+        try:
+            said = json.loads(error.body or "")["message"]
+        except (TypeError, ValueError, KeyError):
+            said = str(error.reason)
+        super().__init__(f"{error.status} {said}")
+        self.status = error.status
 
 
 class Cluster(Protocol):
@@ -58,7 +71,7 @@ class KubernetesCluster:
     async def create(self, manifest: Manifest) -> None:
         try:
             await self._request("post", _collection(manifest), body=manifest)
-        except DynamicApiError as error:
+        except ClusterError as error:
             if error.status != 409:
                 raise
 
@@ -69,14 +82,14 @@ class KubernetesCluster:
         path = f"{_PATHS[ref.kind].format(namespace)}/{ref.name}"
         try:
             await self._request("delete", path, propagation_policy="Background")
-        except DynamicApiError as error:
+        except ClusterError as error:
             if error.status != 404:
                 raise
 
     async def write_status(self, manifest: Manifest) -> Manifest | None:
         try:
             return await self._apply(f"{_object(manifest)}/status", manifest)
-        except DynamicApiError as error:
+        except ClusterError as error:
             # A conflict on the uid: the job was deleted and another of its name is there.
             if error.status in (404, 409):
                 return None
@@ -88,7 +101,7 @@ class KubernetesCluster:
             response = await self._dynamic.request(
                 "get", path, query_params=[("tailLines", _LOG_LINES)], serialize=False
             )
-        except (DynamicApiError, ApiException):
+        except DynamicApiError:
             return []
         text: str = (await response.read()).decode(errors="replace")
         return text.splitlines()
@@ -112,7 +125,10 @@ class KubernetesCluster:
         )
 
     async def _request(self, method: str, path: str, **options: Any) -> Manifest:
-        response = await self._dynamic.request(method, path, serialize=False, **options)
+        try:
+            response = await self._dynamic.request(method, path, serialize=False, **options)
+        except DynamicApiError as error:
+            raise ClusterError(error) from error
         body: Manifest = await response.json()
         return body
 

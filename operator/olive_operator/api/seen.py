@@ -62,6 +62,18 @@ class AttemptSeen:
     deleting: bool = False
     pod: PodSeen | None = None
 
+    @property
+    def ended(self) -> str:
+        """Complete, Failed, or empty: by the pod, as the Job follows it only a second later.
+
+        A Job whose pod is still there and running according to its own watch has not ended for us.
+        """
+        if self.pod is None:
+            return self.outcome
+        return {"Succeeded": "Complete", "Failed": "Failed"}.get(
+            self.pod.phase, self.outcome if self.pod.deleting else ""
+        )
+
 
 @dataclass(frozen=True)
 class ArtifactSeen:

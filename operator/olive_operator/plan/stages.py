@@ -112,21 +112,15 @@ def _done(view: _View) -> Step:
 
 def _observed(view: _View, attempt: AttemptSeen) -> Step:
     """The latest attempt is there: pending, running, or finished one way or the other."""
-    if not attempt.deleting and (not attempt.outcome or _pod_lags(attempt)):
+    if not attempt.deleting and not attempt.ended:
         return Step(_going_on(view, attempt), start=attempt.number)
     report = attempt.pod.report if attempt.pod else None
-    if attempt.outcome == "Complete" and report and report.outcome == "Succeeded":
+    if attempt.ended == "Complete" and report and report.outcome == "Succeeded":
         source = report.key if view.stage.kind == "fetch" else ""
         return Step(_succeeded(view, attempt, report), made=report, source=source)
-    if attempt.deleting and not attempt.outcome:
+    if attempt.deleting and not attempt.ended:
         return Step(replace(view.before, state=State.PENDING, attempt=attempt.number))
     return _failed(view, attempt)
-
-
-def _pod_lags(attempt: AttemptSeen) -> bool:
-    """The Job has ended, but the pod's own end has not come through its watch yet."""
-    pod = attempt.pod
-    return pod is not None and not pod.deleting and pod.phase in ("Pending", "Running")
 
 
 def _going_on(view: _View, attempt: AttemptSeen) -> StageStatus:
