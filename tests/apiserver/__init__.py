@@ -1,0 +1,1 @@
+"""What a real API server makes of our CRDs, examples and chart."""

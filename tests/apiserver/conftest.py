@@ -1,0 +1,55 @@
+"""A control plane without nodes, with our CRDs in it, brought up once for all tests."""
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from .kubectl import Kubectl
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _hack(*arguments: str) -> str:
+    """The last line that `python3 hack/cluster` writes to stdout."""
+    command = [sys.executable, str(ROOT / "hack" / "cluster"), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip().rpartition("\n")[2]
+
+
+@pytest.fixture(scope="session")
+def apiserver() -> Iterator[Path]:
+    """The kubeconfig of an API server: $APISERVER_KUBECONFIG, or one of these tests' own."""
+    if given := os.environ.get("APISERVER_KUBECONFIG"):
+        yield Path(given)
+        return
+    name = f"apiserver-{os.getpid()}"
+    try:
+        yield Path(_hack("up", "--control-plane", "--name", name))
+    finally:
+        _hack("down", "--name", name)
+
+
+@pytest.fixture(scope="session")
+def crds(apiserver: Path) -> Kubectl:
+    """kubectl at the API server, which knows our kinds."""
+    kubectl = Kubectl(_hack("tool", "kubectl"), apiserver)
+    folder = str(ROOT / "crds")
+    kubectl("apply", "--server-side", "--force-conflicts", f"--filename={folder}")
+    kubectl("wait", "--for=condition=Established", "--timeout=30s", f"--filename={folder}")
+    return kubectl
+
+
+@pytest.fixture
+def kubectl(crds: Kubectl) -> Iterator[Kubectl]:
+    """kubectl in a namespace of the test's own."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    crds("create", "namespace", name)
+    yield replace(crds, namespace=name)
+    crds("delete", "namespace", name, "--wait=false")

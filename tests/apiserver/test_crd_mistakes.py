@@ -1,0 +1,517 @@
+"""Every mistake in a job is refused at once, with a sentence that says what to write instead."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from .conftest import ROOT
+from .jobs import (
+    DATA,
+    adapter,
+    job,
+    with_calibration,
+    with_data,
+    with_lora,
+    with_toleration,
+)
+from .kubectl import Kubectl, Manifest
+
+CRD = ROOT / "crds" / "optimizationjobs.olive-operator.io.yaml"
+
+WRITE_MODEL = "write hf://OWNER/NAME, hf://OWNER/NAME@REVISION or pvc://CLAIM/PATH"
+WRITE_DATA = (
+    "write pvc://CLAIM/PATH, https://HOST/PATH or hf://datasets/OWNER/NAME[@REVISION]/PATH"
+)
+WRITE_SECRET = (
+    'write the name of a Secret (lower-case letters, digits, "-" and "."), not the token itself'
+)
+WRITE_NAME = (
+    'use lower-case letters, digits, "-" and ".", beginning and ending with a letter or digit'
+)
+WRITE_COLUMN = "the template names no column; write at least one, such as {prompt}"
+WRITE_BRACES = (
+    "a brace of the template stands alone; write {column} for a column of the row, "
+    "and {{ or }} for a brace"
+)
+NO_DOTS = 'the path may not contain ".."'
+WRITE_QUANTITY = "write a quantity, such as 2, 500m or 8Gi"
+EVALUATE_DATA = (
+    "evaluate measures on the held-out rows of an adapter's data; "
+    "give at least one adapter with data, or leave evaluate out"
+)
+CREDENTIALS = (
+    "credentials do not belong into a URL, as everyone who may see the job sees them; "
+    "leave USER:PASSWORD@ out"
+)
+DATA_OR_SOURCE = (
+    "an adapter has either data (to be trained here) or source (made elsewhere), "
+    "not both and not neither"
+)
+OTHERS_CLAIM = (
+    "size, storageClassName and accessMode are those of the claim that is made when storage.claim "
+    "is left out; leave them out, or leave claim out"
+)
+
+# What is wrong: the job, the field that is named, what is said of it.
+MISTAKES: dict[str, tuple[Manifest, str, str]] = {
+    # The name
+    "a name too long for its children": (
+        job(name="a" * 53),
+        "metadata.name",
+        "the names of its children start with it; use 52 characters at most",
+    ),
+    "a name that is no Service's": (
+        job(name="phi-3.5"),
+        "metadata.name",
+        'the Service is named after it; use lower-case letters, digits and "-", '
+        "beginning with a letter and ending with a letter or digit",
+    ),
+    # The model
+    "no model": ({**job(), "spec": {}}, "spec.model", "Required value"),
+    "no source of the model": (job(model={}), "spec.model.source", "Required value"),
+    "an empty source": (job(model={"source": ""}), "spec.model.source", WRITE_MODEL),
+    "a model by its bare name": (
+        job(model={"source": "microsoft/phi-3.5"}),
+        "spec.model.source",
+        WRITE_MODEL,
+    ),
+    "a model from a store that is not known": (
+        job(model={"source": "s3://bucket/phi"}),
+        "spec.model.source",
+        WRITE_MODEL,
+    ),
+    "a model without its owner": (
+        job(model={"source": "hf://gpt2"}),
+        "spec.model.source",
+        WRITE_MODEL,
+    ),
+    "a data set as a model": (
+        job(model={"source": "hf://datasets/phi"}),
+        "spec.model.source",
+        WRITE_MODEL,
+    ),
+    "a claim without a path": (
+        job(model={"source": "pvc://models"}),
+        "spec.model.source",
+        WRITE_MODEL,
+    ),
+    "a path that climbs out of the claim": (
+        job(model={"source": "pvc://models/../secrets"}),
+        "spec.model.source",
+        NO_DOTS,
+    ),
+    "a token for the name of its Secret": (
+        job(model={"source": "hf://a/b", "secretRef": "hf_AbCdEf"}),
+        "spec.model.secretRef",
+        WRITE_SECRET,
+    ),
+    # Quantization
+    "an algorithm that we do not have": (
+        job(quantize={"algorithm": "awq"}),
+        "spec.quantize.algorithm",
+        'unknown algorithm "awq"; write rtn or gptq',
+    ),
+    "eight bits": (
+        job(quantize={"precision": "int8"}),
+        "spec.quantize.precision",
+        'Unsupported value: "int8": supported values: "int4"',
+    ),
+    "a group size that is no power of two": (
+        job(quantize={"groupSize": 100}),
+        "spec.quantize.groupSize",
+        'Unsupported value: 100: supported values: "16", "32", "64", "128", "256"',
+    ),
+    "a group size as text": (
+        job(quantize={"groupSize": "128"}),
+        "spec.quantize.groupSize",
+        'must be of type integer: "string"',
+    ),
+    "gptq without calibration": (
+        job(quantize={"algorithm": "gptq"}),
+        "spec.quantize",
+        "algorithm gptq needs data to calibrate with; give spec.quantize.calibration.source and "
+        "template, or use algorithm rtn, which needs none",
+    ),
+    "rtn with calibration": (
+        job(quantize={"calibration": DATA}),
+        "spec.quantize",
+        "algorithm rtn uses no calibration data; leave spec.quantize.calibration out, "
+        "or use algorithm gptq",
+    ),
+    "calibration with data of an unknown kind": (
+        with_calibration(source="hf://someone/data"),
+        "spec.quantize.calibration.source",
+        WRITE_DATA,
+    ),
+    "calibration with a Secret that has no name": (
+        with_calibration(secretRef=""),
+        "spec.quantize.calibration.secretRef",
+        WRITE_SECRET,
+    ),
+    "calibration without a template": (
+        job(quantize={"algorithm": "gptq", "calibration": {"source": "pvc://data/x"}}),
+        "spec.quantize.calibration.template",
+        "Required value",
+    ),
+    "calibration with a template without a column": (
+        with_calibration(template="once upon a time"),
+        "spec.quantize.calibration.template",
+        WRITE_COLUMN,
+    ),
+    "no rows to calibrate with": (
+        with_calibration(samples=0),
+        "spec.quantize.calibration.samples",
+        "should be greater than or equal to 1",
+    ),
+    "rows of two tokens": (
+        with_calibration(maxLength=2),
+        "spec.quantize.calibration.maxLength",
+        "should be greater than or equal to 8",
+    ),
+    # Adapters
+    "two adapters of one name": (
+        job(adapters=[adapter(), adapter()]),
+        "spec.adapters",
+        "two adapters have one name; give each its own, as it is the model's name "
+        "in the served API",
+    ),
+    "an adapter without a name": (
+        job(adapters=[{"data": DATA}]),
+        "spec.adapters[0].name",
+        "Required value",
+    ),
+    "an adapter's name in capitals": (
+        job(adapters=[adapter("Travel")]),
+        "spec.adapters[0].name",
+        'use lower-case letters, digits and "-", beginning and ending with a letter or digit',
+    ),
+    "an adapter's name too long": (
+        job(adapters=[adapter("a" * 41)]),
+        "spec.adapters[0].name",
+        "may not be more than 40 bytes",
+    ),
+    "an adapter called like the base": (
+        job(adapters=[adapter("base")]),
+        "spec.adapters[0].name",
+        '"base" has a meaning of its own here; choose another name for the adapter',
+    ),
+    "an adapter with neither data nor source": (
+        job(adapters=[{"name": "travel"}]),
+        "spec.adapters[0]",
+        DATA_OR_SOURCE,
+    ),
+    "an adapter with data and source": (
+        job(adapters=[adapter(source="hf://someone/lora")]),
+        "spec.adapters[0]",
+        DATA_OR_SOURCE,
+    ),
+    "an adapter from a web page": (
+        job(adapters=[{"name": "travel", "source": "https://host/lora"}]),
+        "spec.adapters[0].source",
+        WRITE_MODEL,
+    ),
+    "training of an adapter made elsewhere": (
+        job(adapters=[{"name": "travel", "source": "hf://someone/lora", "lora": {}}]),
+        "spec.adapters[0]",
+        "lora says how to train, and an adapter with a source is only converted; leave lora out",
+    ),
+    "the data's Secret beside the data": (
+        job(adapters=[adapter(secretRef="hf-token")]),
+        "spec.adapters[0].secretRef",
+        "this is the secret of source; write that of the data as data.secretRef",
+    ),
+    # An adapter's data
+    "data without a source": (
+        job(adapters=[{"name": "travel", "data": {"template": "{prompt}"}}]),
+        "spec.adapters[0].data.source",
+        "Required value",
+    ),
+    "data without encryption": (
+        with_data(source="http://host/x"),
+        "spec.adapters[0].data.source",
+        WRITE_DATA,
+    ),
+    "data behind a password in the URL": (
+        with_data(source="https://me:secret@host/x"),
+        "spec.adapters[0].data.source",
+        CREDENTIALS,
+    ),
+    "data outside of its claim": (
+        with_data(source="pvc://data/.."),
+        "spec.adapters[0].data.source",
+        NO_DOTS,
+    ),
+    "data with a Secret that is none": (
+        with_data(secretRef="my secret"),
+        "spec.adapters[0].data.secretRef",
+        WRITE_SECRET,
+    ),
+    "a template without a column": (
+        with_data(template="hello"),
+        "spec.adapters[0].data.template",
+        WRITE_COLUMN,
+    ),
+    "an empty template": (with_data(template=""), "spec.adapters[0].data.template", WRITE_COLUMN),
+    "a template with nothing but written braces": (
+        with_data(template="{{prompt}}"),
+        "spec.adapters[0].data.template",
+        WRITE_COLUMN,
+    ),
+    "a template with a lone brace": (
+        with_data(template='{"question": {prompt}}'),
+        "spec.adapters[0].data.template",
+        WRITE_BRACES,
+    ),
+    "a template with a column without a name": (
+        with_data(template="{} {prompt}"),
+        "spec.adapters[0].data.template",
+        WRITE_BRACES,
+    ),
+    "every row held out": (
+        with_data(evalSplit=1),
+        "spec.adapters[0].data.evalSplit",
+        "write the part of the rows to hold out, from 0 to 0.9, such as 0.1",
+    ),
+    # Training
+    "rank 0": (with_lora(rank=0), "spec.adapters[0].lora.rank", "greater than or equal to 1"),
+    "alpha 0": (with_lora(alpha=0), "spec.adapters[0].lora.alpha", "greater than 0"),
+    "negative steps": (
+        with_lora(maxSteps=-5),
+        "spec.adapters[0].lora.maxSteps",
+        "greater than or equal to 1",
+    ),
+    "no batch": (
+        with_lora(batchSize=0),
+        "spec.adapters[0].lora.batchSize",
+        "greater than or equal to 1",
+    ),
+    "a learning rate of 2": (
+        with_lora(learningRate=2),
+        "spec.adapters[0].lora.learningRate",
+        "less than or equal to 1",
+    ),
+    "a learning rate that YAML reads as text": (
+        with_lora(learningRate="1e-4"),
+        "spec.adapters[0].lora.learningRate",
+        'must be of type number: "string"',
+    ),
+    "rows of no token": (
+        with_lora(maxLength=0),
+        "spec.adapters[0].lora.maxLength",
+        "greater than or equal to 8",
+    ),
+    "a negative seed": (
+        with_lora(seed=-1),
+        "spec.adapters[0].lora.seed",
+        "greater than or equal to 0",
+    ),
+    # Export, evaluation, serving
+    "export for a GPU": (
+        job(export={"device": "gpu"}),
+        "spec.export.device",
+        'Unsupported value: "gpu": supported values: "cpu"',
+    ),
+    "export for CUDA": (
+        job(export={"provider": "CUDAExecutionProvider"}),
+        "spec.export.provider",
+        'supported values: "CPUExecutionProvider"',
+    ),
+    "evaluation without an adapter": (job(evaluate={}), "spec", EVALUATE_DATA),
+    "evaluation without data": (
+        job(evaluate={}, adapters=[{"name": "travel", "source": "hf://someone/lora"}]),
+        "spec",
+        EVALUATE_DATA,
+    ),
+    "evaluation on no held-out rows": (
+        job(evaluate={}, adapters=[adapter(data={**DATA, "evalSplit": 0})]),
+        "spec",
+        "evaluate measures on the held-out rows of every adapter's data; "
+        "set evalSplit of each above 0, or leave evaluate out",
+    ),
+    "evaluation on no rows": (
+        job(evaluate={"samples": 0}, adapters=[adapter()]),
+        "spec.evaluate.samples",
+        "greater than or equal to 1",
+    ),
+    "negative replicas": (
+        job(serve={"replicas": -1}),
+        "spec.serve.replicas",
+        "greater than or equal to 0",
+    ),
+    "a number in words": (
+        job(serve={"resources": {"requests": {"cpu": "two"}}}),
+        "spec.serve.resources.requests[cpu]",
+        WRITE_QUANTITY,
+    ),
+    "bytes as GB": (
+        job(serve={"resources": {"limits": {"memory": "8GB"}}}),
+        "spec.serve.resources.limits[memory]",
+        WRITE_QUANTITY,
+    ),
+    "a negative quantity": (
+        job(serve={"resources": {"requests": {"cpu": -2}}}),
+        "spec.serve.resources.requests[cpu]",
+        WRITE_QUANTITY,
+    ),
+    "a resource without its domain": (
+        job(serve={"resources": {"limits": {"gpu": 1}}}),
+        "spec.serve.resources.limits",
+        "write cpu, memory, ephemeral-storage, or a resource with its domain, "
+        "such as nvidia.com/gpu",
+    ),
+    "a request above its limit": (
+        job(serve={"resources": {"requests": {"cpu": 2}, "limits": {"cpu": "1500m"}}}),
+        "spec.serve.resources",
+        "a request is above its limit; raise the limit, or lower the request",
+    ),
+    # GPUs
+    "a resource that no node offers": (
+        job(gpu={"resource": "gpu"}),
+        "spec.gpu.resource",
+        "write a resource that nodes offer, such as nvidia.com/gpu",
+    ),
+    "fewer GPUs than none": (job(gpu={"count": -1}), "spec.gpu.count", "greater than or equal to 0"),
+    "products of no GPU": (
+        job(gpu={"count": 0, "products": ["NVIDIA-A10"]}),
+        "spec.gpu.products",
+        "products names GPUs but gpu.count is 0; set count to 1 or more, or leave products out",
+    ),
+    "a product with a space": (
+        job(gpu={"products": ["NVIDIA A10"]}),
+        "spec.gpu.products[0]",
+        "write a value of the node label nvidia.com/gpu.product, such as NVIDIA-A10 "
+        '("-" for spaces)',
+    ),
+    "a product twice": (
+        job(gpu={"products": ["NVIDIA-A10", "NVIDIA-A10"]}),
+        "spec.gpu.products[1]",
+        'Duplicate value: "NVIDIA-A10"',
+    ),
+    "a toleration's key with a space": (
+        with_toleration(key="my gpus"),
+        "spec.gpu.tolerations[0].key",
+        "write the key of a taint, such as nvidia.com/gpu",
+    ),
+    "a toleration without a key": (
+        with_toleration(value="yes"),
+        "spec.gpu.tolerations[0]",
+        "write the key of the taint, or operator Exists to tolerate every taint",
+    ),
+    "a toleration's operator in small letters": (
+        with_toleration(key="gpu", operator="exists"),
+        "spec.gpu.tolerations[0].operator",
+        'supported values: "Exists", "Equal"',
+    ),
+    "a value that is not compared": (
+        with_toleration(key="gpu", operator="Exists", value="yes"),
+        "spec.gpu.tolerations[0].value",
+        "operator Exists compares no value; leave value out, or write operator Equal",
+    ),
+    "a toleration's value with a space": (
+        with_toleration(key="gpu", value="oh yes"),
+        "spec.gpu.tolerations[0].value",
+        'write the value of a taint (letters, digits, "-", "_" and ".")',
+    ),
+    "a toleration's effect misspelt": (
+        with_toleration(key="gpu", effect="NoRun"),
+        "spec.gpu.tolerations[0].effect",
+        'supported values: "NoSchedule", "PreferNoSchedule", "NoExecute"',
+    ),
+    "a toleration with a time that does not pass": (
+        with_toleration(key="gpu", tolerationSeconds=5),
+        "spec.gpu.tolerations[0].tolerationSeconds",
+        "only taints of effect NoExecute have a time; write effect NoExecute, "
+        "or leave tolerationSeconds out",
+    ),
+    # Storage
+    "a size for a claim that is there": (
+        job(storage={"claim": "olive", "size": "1Gi"}),
+        "spec.storage",
+        OTHERS_CLAIM,
+    ),
+    "an access mode for a claim that is there": (
+        job(storage={"claim": "olive", "accessMode": "ReadWriteMany"}),
+        "spec.storage",
+        OTHERS_CLAIM,
+    ),
+    "a claim in capitals": (job(storage={"claim": "Olive"}), "spec.storage.claim", WRITE_NAME),
+    "a size in GB": (
+        job(storage={"size": "10GB"}),
+        "spec.storage.size",
+        "write a quantity above 0, such as 200Gi",
+    ),
+    "no size": (
+        job(storage={"size": 0}),
+        "spec.storage.size",
+        "write a quantity above 0, such as 200Gi",
+    ),
+    "a storage class with a space": (
+        job(storage={"storageClassName": "premium files"}),
+        "spec.storage.storageClassName",
+        WRITE_NAME,
+    ),
+    "an access mode abbreviated": (
+        job(storage={"accessMode": "RWX"}),
+        "spec.storage.accessMode",
+        'supported values: "ReadWriteOnce", "ReadWriteMany"',
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_is_refused(crds: Kubectl, mistake: str) -> None:
+    manifest, field, message = MISTAKES[mistake]
+    refusal = crds.refusal(manifest)
+    said = [line for line in re.split(r"\n\* |: (?=spec|metadata)", refusal) if message in line]
+    assert said, refusal
+    assert said[0].startswith(f"{field}: "), refusal
+
+
+@pytest.mark.parametrize(
+    ("field", "manifest"),
+    {
+        "spec.quantise": job(quantise={}),
+        "spec.adapters[0].lora.ranks": with_lora(ranks=8),
+        "spec.serve.resources.request": job(serve={"resources": {"request": {}}}),
+        "spec.storage.pvc": job(storage={"pvc": "olive"}),
+    }.items(),
+)
+def test_field_that_is_not_known_is_refused(crds: Kubectl, field: str, manifest: Manifest) -> None:
+    assert f'strict decoding error: unknown field "{field}"' in crds.refusal(manifest)
+
+
+def _schema() -> dict[str, Any]:
+    schema: dict[str, Any] = yaml.safe_load(CRD.read_text())
+    return schema["spec"]["versions"][0]["schema"]["openAPIV3Schema"]  # type: ignore[no-any-return]
+
+
+def _leaves(schema: Any, path: str) -> set[str]:
+    """The fields that hold no other fields."""
+    inside = schema.get("items", schema)
+    if not (properties := inside.get("properties")):
+        return {path}
+    return {
+        leaf for name, part in properties.items() for leaf in _leaves(part, f"{path}.{name}")
+    }
+
+
+def _messages(schema: Any) -> set[str]:
+    """Every message of a rule."""
+    if isinstance(schema, list):
+        return {m for part in schema for m in _messages(part)}
+    if not isinstance(schema, dict):
+        return set()
+    rules = schema.get("x-kubernetes-validations", [])
+    own = {rule["message"] for rule in rules if "message" in rule}
+    return own.union(*(_messages(part) for part in schema.values()))
+
+
+def test_every_field_can_be_got_wrong_here() -> None:
+    tried = {re.sub(r"\[\w+\]", "", field) for _, field, _ in MISTAKES.values()}
+    assert _leaves(_schema()["properties"]["spec"], "spec") - tried == set()
+
+
+def test_every_rule_speaks_here() -> None:
+    assert _messages(_schema()) - {message for _, _, message in MISTAKES.values()} == set()

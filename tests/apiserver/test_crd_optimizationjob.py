@@ -1,0 +1,198 @@
+"""The CRD of OptimizationJob: what is accepted, what is filled in, and how kubectl shows it."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from olive_operator.api.spec import Spec
+
+from .conftest import ROOT
+from .jobs import DATA, FULL, adapter, job, with_data
+from .kubectl import Kubectl
+
+CRD = ROOT / "crds" / "optimizationjobs.olive-operator.io.yaml"
+NAME = "optimizationjobs.olive-operator.io"
+
+EXPORT = {"device": "cpu", "provider": "CPUExecutionProvider"}
+GPU = {"count": 1, "resource": "nvidia.com/gpu"}
+LORA = {
+    "rank": 16,
+    "alpha": 32,
+    "maxSteps": 100,
+    "batchSize": 8,
+    "learningRate": 0.0001,
+    "maxLength": 512,
+    "seed": 0,
+}
+
+# What is written, and what the API server makes of it besides.
+DEFAULTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "nothing but a model": ({}, {}),
+    "an empty quantize": (
+        {"quantize": {}},
+        {"quantize": {"algorithm": "rtn", "precision": "int4", "groupSize": 128}},
+    ),
+    "a section without a value counts as left out": ({"quantize": None, "serve": None}, {}),
+    "calibration": (
+        {"quantize": {"algorithm": "gptq", "calibration": DATA}},
+        {
+            "quantize": {
+                "algorithm": "gptq",
+                "precision": "int4",
+                "groupSize": 128,
+                "calibration": {**DATA, "samples": 128, "maxLength": 512},
+            }
+        },
+    ),
+    "an adapter to be trained": (
+        {"adapters": [adapter()]},
+        {"adapters": [adapter(data={**DATA, "evalSplit": 0.1})]},
+    ),
+    "an adapter with an empty lora": (
+        {"adapters": [adapter(lora={})]},
+        {"adapters": [adapter(data={**DATA, "evalSplit": 0.1}, lora=LORA)]},
+    ),
+    "an empty evaluate": (
+        {"adapters": [adapter()], "evaluate": {}},
+        {"adapters": [adapter(data={**DATA, "evalSplit": 0.1})], "evaluate": {"samples": 64}},
+    ),
+    "an empty serve": ({"serve": {}}, {"serve": {"replicas": 1}}),
+    "a GPU product": (
+        {"gpu": {"products": ["NVIDIA-A10"]}},
+        {"gpu": {**GPU, "products": ["NVIDIA-A10"]}},
+    ),
+    "a claim": ({"storage": {"claim": "mine"}}, {"storage": {"claim": "mine"}}),
+}
+
+
+@pytest.mark.parametrize("case", DEFAULTS)
+def test_defaults(crds: Kubectl, case: str) -> None:
+    written, filled_in = DEFAULTS[case]
+    stored = crds.dry_run(job(**written))["spec"]
+    model = {"source": "hf://microsoft/Phi-3.5-mini-instruct"}
+    assert stored == {"model": model, "export": EXPORT, "gpu": GPU, "storage": {}, **filled_in}
+
+
+@pytest.mark.parametrize("case", DEFAULTS)
+def test_the_operators_defaults_are_the_same(crds: Kubectl, case: str) -> None:
+    written = job(**DEFAULTS[case][0])
+    assert Spec.from_body(crds.dry_run(written)["spec"]) == Spec.from_body(written["spec"])
+
+
+def test_every_field_is_kept(crds: Kubectl) -> None:
+    assert crds.dry_run(FULL)["spec"] == FULL["spec"]
+    assert Spec.from_body(FULL["spec"])
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "hf://microsoft/Phi-3.5-mini-instruct",
+        "hf://microsoft/Phi-3.5-mini-instruct@refs/pr/1",
+        "hf://a/b@0123456789abcdef0123456789abcdef01234567",
+        "pvc://models/phi-3.5/v1",
+        "pvc://models.v1/a..b",
+    ],
+)
+def test_source_of_a_model(crds: Kubectl, source: str) -> None:
+    assert crds.dry_run(job(model={"source": source}))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "pvc://data/rows.jsonl",
+        "https://host.example:8443/rows.jsonl?version=2",
+        "https://host/~me@example/rows.jsonl",
+        "hf://datasets/someone/rows/data/train.jsonl",
+        "hf://datasets/someone/rows@v1/train.jsonl",
+    ],
+)
+def test_source_of_data(crds: Kubectl, source: str) -> None:
+    assert crds.dry_run(with_data(source=source))
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["{a}", "{{{a}}}", '{{"q": "{prompt}"}}\n', "<|user|>\n{prompt}<|end|>\n", "Frage: {_f1}\n🙂"],
+)
+def test_template(crds: Kubectl, template: str) -> None:
+    assert crds.dry_run(with_data(template=template))
+
+
+def test_longest_names(crds: Kubectl) -> None:
+    assert crds.dry_run(job(name="a" * 52, adapters=[adapter("b" * 40)]))
+
+
+def test_64_adapters_are_within_the_cost_of_the_rules(crds: Kubectl) -> None:
+    template = "{prompt}" + "x" * 8000
+    many = [adapter(f"a{i}", data={**DATA, "template": template}) for i in range(64)]
+    assert len(crds.dry_run(job(adapters=many, evaluate={}))["spec"]["adapters"]) == 64
+
+
+@pytest.mark.parametrize("section", sorted(FULL["spec"]))
+def test_any_section_may_be_edited(kubectl: Kubectl, section: str) -> None:
+    kubectl.apply(FULL)
+    other = {"source": "pvc://models/other"} if section == "model" else None
+    without = {name: part for name, part in FULL["spec"].items() if name != section}
+    if section == "adapters":
+        del without["evaluate"]
+    edited = kubectl.apply({**FULL, "spec": {**without, **({section: other} if other else {})}})
+    assert edited["metadata"]["generation"] == 2
+    assert kubectl.apply(FULL)["metadata"]["generation"] == 3
+
+
+def test_status_is_written_apart_from_the_spec(kubectl: Kubectl) -> None:
+    assert "status" not in kubectl.apply({**job(), "status": {"phase": "Ready"}})
+    both = '{"spec": {"serve": {}}, "status": {"phase": "Running", "progress": "1/3"}}'
+    kubectl("patch", NAME, "travel", "--subresource=status", "--type=merge", f"--patch={both}")
+    assert kubectl("get", NAME, "travel", "--output=jsonpath={.status.phase}") == "Running"
+    assert kubectl("get", NAME, "travel", "--output=jsonpath={.spec.serve}") == ""
+    assert kubectl("get", NAME, "travel", "--output=jsonpath={.metadata.generation}") == "1"
+
+
+@pytest.mark.parametrize("name", [NAME, "olivejob", "olivejobs", "olive"])
+def test_kubectl_shows_how_it_is_going(kubectl: Kubectl, name: str) -> None:
+    kubectl.apply(job())
+    status = (
+        '{"status": {"phase": "Running", "stage": "quantize", "progress": "1/4", "gpuSeconds": 93,'
+        ' "serving": {"url": "http://travel"}, "conditions": [{"type": "Ready", "status": "False",'
+        ' "reason": "Working", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}]}}'
+    )
+    kubectl("patch", NAME, "travel", "--subresource=status", "--type=merge", f"--patch={status}")
+    header, row = kubectl("get", name).splitlines()
+    assert header.split() == ["NAME", "PHASE", "STAGE", "PROGRESS", "GPU-SECONDS", "AGE"]
+    shown = ["travel", "Running", "quantize", "1/4", "93"]
+    assert row.removeprefix("optimizationjob.olive-operator.io/").split()[:-1] == shown
+    wide_header, wide_row = kubectl("get", name, "--output=wide").splitlines()
+    assert wide_header.split()[-3:-1] == ["REASON", "URL"]
+    assert wide_row.split()[-3:-1] == ["Working", "http://travel"]
+
+
+def test_explain_tells_every_field(crds: Kubectl) -> None:
+    told = crds("explain", "olivejob.spec", "--recursive")
+    schema = yaml.safe_load(CRD.read_text())["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    for section in schema["properties"]["spec"]["properties"]:
+        assert f"  {section}\t<" in told
+    assert "rtn (round to nearest" in crds("explain", "olivejob.spec.quantize.algorithm")
+
+
+def _undescribed(schema: Any, path: str = "") -> list[str]:
+    inside = schema.get("items", schema)
+    return [
+        f"{path}.{name}"
+        for name, part in inside.get("properties", {}).items()
+        if "description" not in part and path
+    ] + [
+        field
+        for name, part in inside.get("properties", {}).items()
+        if name != "metadata"
+        for field in _undescribed(part, f"{path}.{name}")
+    ]
+
+
+@pytest.mark.parametrize("kind", ["optimizationjobs", "artifacts"])
+def test_every_field_is_described(kind: str) -> None:
+    crd = yaml.safe_load((ROOT / "crds" / f"{kind}.olive-operator.io.yaml").read_text())
+    assert _undescribed(crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]) == []

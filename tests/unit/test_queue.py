@@ -1,0 +1,79 @@
+"""The queue's contract: no duplicates, one worker a key, nothing poked is lost."""
+
+import asyncio
+
+from olive_operator.queue import Queue
+
+
+class Clock:
+    """Seconds as told."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def test_key_that_is_added_twice_comes_once() -> None:
+    queue: Queue[str] = Queue()
+    queue.add("a")
+    queue.add("a")
+    queue.add("b")
+    assert [(await queue.get())[0], (await queue.get())[0]] == ["a", "b"]
+    assert len(queue) == 0
+
+
+async def test_key_that_is_poked_while_worked_on_comes_again_when_that_is_done() -> None:
+    queue: Queue[str] = Queue()
+    queue.add("a")
+    await queue.get()
+    queue.add("a")
+    assert len(queue) == 0
+    queue.done("a")
+    assert (await queue.get())[0] == "a"
+
+
+async def test_key_for_later_comes_when_its_time_has_come() -> None:
+    clock = Clock()
+    queue: Queue[str] = Queue(clock)
+    queue.add_after("late", 10)
+    queue.add_after("later", 20)
+    getting = asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    assert not getting.done()
+    clock.now = 11
+    queue.add_after("other", 0)
+    assert (await getting)[0] == "late"
+
+
+async def test_earlier_of_two_times_counts() -> None:
+    clock = Clock()
+    queue: Queue[str] = Queue(clock)
+    queue.add_after("a", 20)
+    queue.add_after("a", 5)
+    queue.add_after("a", 30)
+    clock.now = 6
+    assert (await queue.get())[0] == "a"
+    queue.done("a")
+    clock.now = 100
+    queue.add("b")
+    assert (await queue.get())[0] == "b"
+    assert len(queue) == 0
+
+
+async def test_wait_in_the_queue_is_told() -> None:
+    clock = Clock()
+    queue: Queue[str] = Queue(clock)
+    queue.add("a")
+    clock.now = 3
+    assert await queue.get() == ("a", 3)
+
+
+async def test_getter_that_waits_is_woken_by_a_poke() -> None:
+    queue: Queue[str] = Queue()
+    getting = asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    queue.add("a")
+    async with asyncio.timeout(5):
+        assert (await getting)[0] == "a"
