@@ -1,0 +1,86 @@
+"""argv: one command each, answers on stdout, progress and errors on stderr."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from olive_cluster import binaries, cluster, gpu, images, volumes
+from olive_cluster.places import Places
+from olive_cluster.shell import ClusterError, say
+
+
+def main() -> None:
+    """Run one command."""
+    arguments = _parser().parse_args()
+    try:
+        sys.exit(_run(arguments))
+    except ClusterError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    places = Places(arguments.name)
+    match arguments.command:
+        case "up":
+            cluster.up(places, only_control_plane=arguments.control_plane)
+            print(places.kubeconfig)
+        case "down":
+            cluster.down(places, purge=arguments.purge)
+            say(f"cluster {places.name!r} is down")
+        case "status":
+            return 0 if cluster.status() else 1
+        case "kubeconfig":
+            if not places.kubeconfig.exists():
+                raise ClusterError(f"cluster {places.name!r} is not up: `python3 hack/cluster up`")
+            print(places.kubeconfig)
+        case "load":
+            images.load(places, arguments.archive, arguments.ref)
+        case "images":
+            print("\n".join(images.refs(places)))
+        case "gpu":
+            gpu.advertise(places, arguments.count, arguments.product)
+        case "volumes":
+            kind = arguments.storage_class or ("tmpfs" if arguments.tmpfs else "local")
+            volumes.offer(places, arguments.count, arguments.size, kind, arguments.tmpfs)
+        case "tool":
+            print(binaries.binary(arguments.program))
+        case "build":
+            for module in binaries.MODULES_BUILT:
+                print(binaries.built(module))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python3 hack/cluster", description=__doc__)
+    named = argparse.ArgumentParser(add_help=False)
+    named.add_argument("--name", default="olive", help="which cluster (default: olive)")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, what: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=what, description=what, parents=[named])
+
+    up = command("up", "bring a cluster up; the last line of stdout is its kubeconfig's path")
+    up.add_argument("--control-plane", action="store_true", help="without a node: needs no root")
+    down = command("down", "take a cluster down and remove what it left")
+    down.add_argument("--purge", action="store_true", help="the node's image content as well")
+    command("status", "tell of every cluster and its processes")
+    command("kubeconfig", "print the path of the kubeconfig")
+    load = command("load", "import an image, unless it is there")
+    load.add_argument("archive", type=Path, help="an OCI archive or an OCI layout folder")
+    load.add_argument("ref", help="its full name, docker.io/… included")
+    command("images", "list the images on the node")
+    gpus = command("gpu", "let the node advertise GPUs (0: none)")
+    gpus.add_argument("count", type=int)
+    gpus.add_argument("--product", help="value of the label nvidia.com/gpu.product")
+    pool = command("volumes", "see to it that so many local volumes are free")
+    pool.add_argument("count", type=int)
+    pool.add_argument("--size", default="100Gi", help="capacity to advertise (default: 100Gi)")
+    pool.add_argument("--class", dest="storage_class", metavar="NAME", help="their StorageClass")
+    pool.add_argument("--tmpfs", default="", metavar="SIZE", help="in memory, and truly this big")
+    tool = command("tool", "print the path of a program, built if need be")
+    tool.add_argument("program", choices=binaries.PROGRAMS)
+    command("build", "build every program")
+    return parser

@@ -1,0 +1,86 @@
+"""Commands: run one, say what is done, install what is missing."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+
+STARTED = time.monotonic()
+
+PACKAGES = {
+    "containerd": "containerd",
+    "runc": "runc",
+    "ip": "iproute2",
+    "iptables": "iptables",
+    "nsenter": "util-linux",
+    "openssl": "openssl",
+    "/usr/lib/cni/bridge": "containernetworking-plugins",
+    "buildah": "buildah",
+    "debootstrap": "debootstrap",
+}
+"""Debian's package for each command (or file) that may be missing on a fresh machine."""
+
+
+class ClusterError(Exception):
+    """Something a person has to know: what is wrong, where, and what to do about it."""
+
+
+def say(message: str) -> None:
+    """Tell of progress on stderr; stdout is kept for answers."""
+    print(f"{time.monotonic() - STARTED:6.1f}s  {message}", file=sys.stderr, flush=True)
+
+
+def run(
+    command: Sequence[str],
+    *,
+    stdin: str | None = None,
+    env: Mapping[str, str] | None = None,
+    check: bool = True,
+) -> str:
+    """Run a command to its end and return its stdout; a failure tells the command and why."""
+    try:
+        done = subprocess.run(
+            list(command),
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            text=True,
+            env=None if env is None else {**os.environ, **env},
+        )
+    except FileNotFoundError:
+        if check:
+            raise ClusterError(f"`{command[0]}` is not installed") from None
+        return ""
+    if check and done.returncode != 0:
+        reason = (done.stderr or done.stdout).strip() or "it said nothing"
+        raise ClusterError(f"`{' '.join(command)}` ended with {done.returncode}: {reason}")
+    return done.stdout
+
+
+def require_root(what: str) -> None:
+    """Stop early where only root can go on."""
+    if os.geteuid() != 0:
+        raise ClusterError(f"{what} needs root (namespaces, mounts, cgroups): use sudo")
+
+
+def install(*commands: str) -> None:
+    """Install the Debian packages of those commands that this machine lacks."""
+    missing = [c for c in commands if shutil.which(c, path=_PATH) is None]
+    if not missing:
+        return
+    packages = sorted({PACKAGES[command] for command in missing})
+    if shutil.which("apt-get") is None or os.geteuid() != 0:
+        raise ClusterError(
+            f"missing {', '.join(missing)}: install the packages (as Debian names them) "
+            + " ".join(packages)
+        )
+    say(f"installing {' '.join(packages)}")
+    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    run(["apt-get", "-qq", "update"], env=quiet)
+    run(["apt-get", "-qq", "install", "--no-install-recommends", "-y", *packages], env=quiet)
+
+
+_PATH = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
+os.environ["PATH"] = _PATH

@@ -1,0 +1,3 @@
+module olive.local/pause
+
+go 1.21
