@@ -1,0 +1,87 @@
+"""adapter: a PEFT LoRA as an ONNX Runtime adapter for one exported base. About a second, no torch.
+
+ONNX Runtime itself says only "Invalid input name" of an adapter that was made for another base, and
+only when it is served. What must agree is therefore checked here: the key of the model that it was
+trained on, number of layers, names and shapes.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from safetensors import deserialize
+
+from olive_contract.artifact import Artifact
+from olive_contract.params import AdapterParams
+from olive_stage.adapter_folder import CONFIG, WEIGHTS
+from olive_stage.lora_mapping import Array, convert
+from olive_stage.onnx_model import ADAPTER_FILE
+from olive_stage.sites import inputs_of, sites_of
+from olive_stage.work import Made, Work, invalid
+
+FORMAT_VERSION = 1
+
+
+def make(params: AdapterParams, work: Work) -> Made:
+    """Convert input ``adapter`` for input ``base``; the artifact holds one file."""
+    check_origin(work.input("base"), work.input("adapter"))
+    folder = work.folder("adapter")
+    config = json.loads((folder / CONFIG).read_text())
+    sites = sites_of(work.input("base").about)
+    arrays = convert(config, read_tensors(folder / WEIGHTS), sites)
+    values: dict[str, Any] = {}
+    for site, pair in arrays.items():
+        for name, array in zip(inputs_of(site), pair, strict=True):
+            values[name] = ort.OrtValue.ortvalue_from_numpy(array)
+    work.need(sum(a.nbytes + b.nbytes for a, b in arrays.values()))
+    adapter = ort.AdapterFormat()
+    adapter.set_adapter_version(FORMAT_VERSION)
+    adapter.set_model_version(FORMAT_VERSION)
+    adapter.set_parameters(values)
+    adapter.export_adapter(str(work.out / ADAPTER_FILE))
+    check(work.out / ADAPTER_FILE, set(values))
+    rank = next(iter(arrays.values()))[0].shape[1]
+    return Made(
+        metrics={"rank": float(rank)},
+        about={
+            "base": work.input("base").key,
+            "model": work.input("base").about["model"],
+            "rank": rank,
+        },
+        libraries=("onnxruntime", "safetensors", "numpy"),
+    )
+
+
+def check_origin(base: Artifact, adapter: Artifact) -> None:
+    """InvalidInput unless both come from one model; a fetched adapter cannot say, and passes."""
+    trained_on, exported_from = adapter.about.get("trainedOn"), base.about["model"]
+    if trained_on and trained_on != exported_from:
+        raise invalid(
+            f"the adapter was trained on model {trained_on[:12]}, "
+            f"but the base was exported from model {exported_from[:12]}"
+        )
+
+
+def read_tensors(path: Path) -> dict[str, Array]:
+    """All tensors of a safetensors file as float32; bfloat16, which numpy lacks, included."""
+    found = deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
+    return {name: _float32(name, body) for name, body in found}
+
+
+def _float32(name: str, body: dict[str, Any]) -> Array:
+    data, shape = bytes(body["data"]), body["shape"]
+    if body["dtype"] == "BF16":
+        wide = np.frombuffer(data, np.uint16).astype(np.uint32) << 16
+        return wide.view(np.float32).reshape(shape)
+    kinds = {"F32": np.float32, "F16": np.float16, "F64": np.float64}
+    if body["dtype"] not in kinds:
+        raise invalid(f"the adapter's {name} is of type {body['dtype']}; floats are needed")
+    return np.frombuffer(data, kinds[body["dtype"]]).astype(np.float32).reshape(shape)
+
+
+def check(path: Path, names: set[str]) -> None:
+    """RuntimeError unless the file reads back with exactly these tensors."""
+    if set(ort.AdapterFormat.read_adapter(str(path)).get_parameters()) != names:
+        raise RuntimeError("the adapter's file does not hold what was written")
