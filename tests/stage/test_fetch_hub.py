@@ -1,0 +1,150 @@
+"""fetch from a hub and from an address, each stage in a process of its own against a stand-in."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from lab import Lab
+from olive_contract.failures import FailureClass
+from olive_contract.keys import content_key
+from olive_contract.stage import Report
+from standin_hub import COMMIT, TOKEN, Repository, StandinHub, serving
+
+MODEL = {
+    "config.json": json.dumps({"architectures": ["Phi3ForCausalLM"]}).encode(),
+    "tokenizer.json": b"{}",
+    "model.safetensors": bytes(range(256)) * 20,
+    "pytorch_model.bin": b"p" * 5000,
+    "modeling_evil.py": b"import os",
+}
+ROWS = b'{"prompt": "a", "response": "b"}\n'
+
+
+@pytest.fixture
+def hub() -> Iterator[StandinHub]:
+    repositories = {
+        "models/owner/name": Repository(MODEL),
+        "models/owner/gated": Repository(MODEL, gated=True),
+        "models/owner/private": Repository(MODEL, private=True),
+        "models/owner/damaged": Repository(MODEL, damaged=True),
+        "models/owner/lora": Repository(
+            {"adapter_config.json": b'{"peft_type": "LORA"}', "adapter_model.safetensors": b"w"}
+        ),
+        "datasets/owner/rows": Repository({"train/a.jsonl": ROWS, "README.md": b"#"}),
+    }
+    with serving(StandinHub(repositories)) as hub:
+        yield hub
+
+
+def fetch(lab: Lab, hub: StandinHub, what: str, source: str, token: str = "") -> Report:
+    lab.environment = {
+        "HF_ENDPOINT": hub.address,
+        "HF_HUB_OFFLINE": "0",
+        "OLIVE_HTTP_HOSTS": "127.0.0.1",
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
+        **({"HF_TOKEN": token} if token else {}),
+    }
+    stage = lab.input("fetch", {"what": what, "source": source})
+    code, report, log = lab.finish(lab.start(stage))
+    assert code == (0 if report.outcome == "Succeeded" else 1), log
+    return report
+
+
+def test_a_model_is_named_by_its_commit_and_brought_without_code_and_pickles(
+    lab: Lab, hub: StandinHub
+) -> None:
+    report = fetch(lab, hub, "model", "hf://owner/name@main")
+    assert report.key == content_key("model", COMMIT), report
+    folder = lab.store.path(report.key)
+    assert (folder / "model.safetensors").read_bytes() == MODEL["model.safetensors"]
+    assert not any(name.endswith((".bin", ".py")) for name in hub.downloads())
+    assert not (lab.store.root / ".scratch" / report.key).exists()
+    lab.store.open(report.key)
+
+
+def test_a_commit_that_is_in_the_store_is_not_read_again(lab: Lab, hub: StandinHub) -> None:
+    fetch(lab, hub, "model", "hf://owner/name@main")
+    hub.asked.clear()
+    report = fetch(lab, hub, "model", f"hf://owner/name@{COMMIT}")
+    assert report.cached
+    assert not hub.downloads()
+
+
+def test_an_adapter_and_a_data_set(lab: Lab, hub: StandinHub) -> None:
+    assert fetch(lab, hub, "adapter", "hf://owner/lora").outcome == "Succeeded"
+    report = fetch(lab, hub, "data", "hf://datasets/owner/rows@main/train/a.jsonl")
+    assert report.metrics == {"rows": 1}, report
+
+
+def test_a_private_model_needs_the_token(lab: Lab, hub: StandinHub) -> None:
+    assert fetch(lab, hub, "model", "hf://owner/private", TOKEN).outcome == "Succeeded"
+
+
+@pytest.mark.parametrize(
+    ("what", "source", "failure", "says"),
+    [
+        ("model", "hf://owner/gated", FailureClass.AUTH_DENIED, "is gated: accept its terms"),
+        ("model", "hf://owner/private", FailureClass.AUTH_DENIED, "answered 401"),
+        ("model", "hf://owner/name@v9", FailureClass.SOURCE_NOT_FOUND, "has no revision 'v9'"),
+        (
+            "data",
+            "hf://datasets/owner/rows/b.jsonl",
+            FailureClass.SOURCE_NOT_FOUND,
+            "has no file b.jsonl; it has README.md, train/a.jsonl",
+        ),
+        ("model", "hf://owner/lora", FailureClass.SOURCE_NOT_FOUND, "no config.json"),
+        ("model", "hf://owner/damaged", FailureClass.STAGE_ERROR, "arrived damaged"),
+    ],
+)
+def test_a_refusal_says_what_to_do(
+    lab: Lab, hub: StandinHub, what: str, source: str, failure: FailureClass, says: str
+) -> None:
+    report = fetch(lab, hub, what, source)
+    assert report.reason is failure, report
+    assert says in report.message
+    assert not lab.leftovers()
+
+
+def test_a_model_that_is_not_there_for_somebody_with_a_token(lab: Lab, hub: StandinHub) -> None:
+    report = fetch(lab, hub, "model", "hf://owner/nothing", TOKEN)
+    assert report.reason is FailureClass.SOURCE_NOT_FOUND
+
+
+def test_data_by_address_is_followed_over_redirects(lab: Lab, hub: StandinHub) -> None:
+    hub.pages["/rows"] = (302, {"Location": "/real.jsonl"}, b"")
+    hub.pages["/real.jsonl"] = (200, {}, ROWS)
+    assert fetch(lab, hub, "data", f"{hub.address}/rows").metrics == {"rows": 1}
+
+
+@pytest.mark.parametrize(
+    ("answer", "failure", "says"),
+    [
+        pytest.param((403, {}, b""), FailureClass.AUTH_DENIED, "answered 403", id="forbidden"),
+        pytest.param((404, {}, b""), FailureClass.SOURCE_NOT_FOUND, "answered 404", id="absent"),
+        pytest.param((500, {}, b""), FailureClass.STAGE_ERROR, "answered 500", id="broken"),
+        pytest.param(
+            (302, {"Location": "http://localhost:1/x"}, b""),
+            FailureClass.INVALID_INPUT,
+            "which is not https",
+            id="redirect to plain http",
+        ),
+        pytest.param(
+            (200, {"Content-Length": "9999"}, ROWS),
+            FailureClass.STAGE_ERROR,
+            "IncompleteRead",
+            id="cut short",
+        ),
+    ],
+)
+def test_an_address_that_gives_no_data(
+    lab: Lab,
+    hub: StandinHub,
+    answer: tuple[int, dict[str, str], bytes],
+    failure: FailureClass,
+    says: str,
+) -> None:
+    hub.pages["/rows"] = answer
+    report = fetch(lab, hub, "data", f"{hub.address}/rows")
+    assert report.reason is failure, report
+    assert says in report.message
