@@ -1,0 +1,235 @@
+"""One request from the parsed body to the last byte: submit, answer, measure, free.
+
+A client that leaves, at any point, frees what its request holds.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from olive_serve.engine import (
+    Delta,
+    Engine,
+    EngineUnavailable,
+    Finish,
+    GenerationFailed,
+    GenerationRequest,
+    RequestRefused,
+)
+from olive_serve.errors import ApiError, of_unavailable
+from olive_serve.logs import fields
+from olive_serve.metrics import Metrics
+from olive_serve.responses import Answer, sse
+from olive_serve.schema import ChatRequest, CompletionRequest
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+CLIENT_GONE = 499
+"""nginx's status for a client that closed the connection; it stands in the log alone."""
+
+
+class Exchange:
+    """A request and its answer. ``adapter`` is the key that its model's name stands for."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        metrics: Metrics,
+        body: CompletionRequest | ChatRequest,
+        prompt: str,
+        adapter: str | None,
+    ) -> None:
+        self._metrics = metrics
+        self._body = body
+        self._answer = Answer(body.model, chat=isinstance(body, ChatRequest))
+        self._record = Record(metrics, body.model)
+        self._generation = engine.submit(
+            GenerationRequest(
+                prompt=prompt,
+                adapter=adapter,
+                max_tokens=body.limit,
+                temperature=1.0 if body.temperature is None else body.temperature,
+                top_p=1.0 if body.top_p is None else body.top_p,
+                seed=body.seed,
+                stop=tuple(body.stop),
+                templated=isinstance(body, ChatRequest),
+            )
+        )
+
+    async def respond(self, request: Request) -> Response:
+        """The response; a stream goes on after this returns. Raises ApiError."""
+        streaming = refused = False
+        try:
+            await _unless_gone(request, self._accepted())
+            if self._body.stream:
+                streaming = True
+                return EventStream(self._stream(), on_end=self._end)
+            return await _unless_gone(request, self._whole())
+        except ClientGone:
+            return Response(status_code=CLIENT_GONE)
+        except ApiError:
+            refused = True
+            raise
+        finally:
+            if not streaming:
+                self._generation.cancel()
+            if not (streaming or refused):
+                self._record.close(self._answer.id, stream=False)
+
+    async def _accepted(self) -> None:
+        try:
+            self._record.prompt_tokens = await self._generation.accepted()
+        except EXPECTED as error:
+            raise api_error(error, self._body) from error
+
+    async def _whole(self) -> Response:
+        text = ""
+        async for item in self._items():
+            if isinstance(item, Finish):
+                finish = item
+            else:
+                text += item.text
+        return JSONResponse(self._answer.whole(text, finish))
+
+    async def _stream(self) -> AsyncIterator[bytes]:
+        answer, include_usage = self._answer, self._body.include_usage
+        try:
+            if answer.chat:
+                yield sse(answer.opening())
+            async for item in self._items():
+                if isinstance(item, Finish):
+                    yield sse(answer.last(item))
+                    if include_usage:
+                        yield sse(answer.usage_chunk(item))
+                elif item.text:
+                    yield sse(answer.chunk(item.text))
+        except ApiError as error:
+            # The status is sent already: vLLM and OpenAI's client know this form.
+            self._record.status = error.status
+            self._metrics.refused.labels(error.code).inc()
+            yield sse(error.body)
+        else:
+            yield sse("[DONE]")
+
+    async def _items(self) -> AsyncIterator[Delta | Finish]:
+        try:
+            async for item in self._generation:
+                self._record.note(item)
+                yield item
+        except EXPECTED as error:
+            raise api_error(error, self._body) from error
+
+    def _end(self) -> None:
+        self._generation.cancel()
+        self._record.close(self._answer.id, stream=self._body.stream)
+
+
+class EventStream(StreamingResponse):
+    """Server-sent events. ``on_end`` is called however the stream ends, even before it begins."""
+
+    def __init__(self, events: AsyncIterator[bytes], *, on_end: Callable[[], None]) -> None:
+        super().__init__(events, media_type="text/event-stream")
+        self._on_end = on_end
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._on_end()
+
+
+class Record:
+    """When what happened to one request: its metrics and its line in the log."""
+
+    def __init__(self, metrics: Metrics, model: str) -> None:
+        self._metrics = metrics
+        self._model = model
+        self._begin = self._last = time.monotonic()
+        self._first: float | None = None
+        self._tokens = 0
+        self._finish: Finish | None = None
+        self.prompt_tokens = 0
+        self.status = 0
+
+    def note(self, item: Delta | Finish) -> None:
+        """A piece of the answer came."""
+        now, model = time.monotonic(), self._model
+        if isinstance(item, Finish):
+            self._finish, self.status = item, 200
+            return
+        self._tokens += item.tokens
+        self._metrics.generation_tokens.labels(model).inc(item.tokens)
+        if self._first is None:
+            self._first = now - self._begin
+            self._metrics.prompt_tokens.labels(model).inc(self.prompt_tokens)
+            self._metrics.first_token.labels(model).observe(self._first)
+        else:
+            self._metrics.between_tokens.labels(model).observe((now - self._last) / item.tokens)
+        self._last = now
+
+    def close(self, id: str, *, stream: bool) -> None:
+        """The request is over, one way or another."""
+        seconds = time.monotonic() - self._begin
+        if self._finish is not None and self._first is not None:
+            self._metrics.success.labels(self._model, self._finish.reason).inc()
+            self._metrics.whole.labels(self._model).observe(seconds)
+            if self._tokens > 1:
+                per_token = (self._last - self._begin - self._first) / (self._tokens - 1)
+                self._metrics.per_token.labels(self._model).observe(per_token)
+        log.info(
+            "request",
+            extra=fields(
+                id=id,
+                model=self._model,
+                stream=stream,
+                status=self.status or CLIENT_GONE,
+                finishReason=self._finish.reason if self._finish else None,
+                promptTokens=self.prompt_tokens,
+                completionTokens=self._tokens,
+                firstTokenSeconds=None if self._first is None else round(self._first, 4),
+                seconds=round(seconds, 4),
+            ),
+        )
+
+
+EXPECTED = (RequestRefused, EngineUnavailable, GenerationFailed)
+
+
+def api_error(error: Exception, body: CompletionRequest | ChatRequest) -> ApiError:
+    """What the client is told of an engine's error."""
+    if isinstance(error, RequestRefused):
+        param = "messages" if isinstance(body, ChatRequest) else "prompt"
+        return ApiError(400, error.code, str(error), param=param)
+    if isinstance(error, EngineUnavailable):
+        return of_unavailable(error)
+    return ApiError(500, "generation_failed", f"The engine failed at this request: {error}")
+
+
+class ClientGone(Exception):  # noqa: N818 - nothing went wrong here
+    """The client closed the connection."""
+
+
+async def _unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The result of ``work``, which is cancelled when the client leaves (ClientGone)."""
+    task = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_disconnect(request))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise ClientGone
+    finally:
+        task.cancel()
+        gone.cancel()
+
+
+async def _disconnect(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

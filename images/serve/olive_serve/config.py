@@ -1,0 +1,42 @@
+"""The command line, as one frozen value."""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the server was started with; times in seconds, lengths in tokens."""
+
+    store: Path
+    serving: Path
+    host: str
+    port: int
+    threads: int | None
+    max_model_len: int
+    max_running: int
+    max_waiting: int
+    grace: int
+    load_timeout: float
+    engine_timeout: float
+    retry: float
+
+
+def parse(argv: list[str] | None = None) -> Config:
+    """The configuration that the arguments say; exits with a usage message for wrong ones."""
+    parser = argparse.ArgumentParser(prog="olive_serve", description=__doc__)
+    add = parser.add_argument
+    add("--store", type=Path, required=True, help="folder of artifacts; only read")
+    add("--serving", type=Path, required=True, help="serving.json; watched")
+    add("--host", default="0.0.0.0")  # noqa: S104 - a pod's address is not known beforehand
+    add("--port", type=int, default=8080)
+    add("--threads", type=int, help="computing threads (default: the CPU quota of the cgroup)")
+    add("--max-model-len", type=int, default=4096, help="most tokens of prompt and answer")
+    add("--max-running", type=int, default=4, help="requests computed in turn")
+    add("--max-waiting", type=int, default=64, help="requests queued before 503")
+    add("--grace", type=int, default=25, help="seconds for running requests after SIGTERM")
+    add("--load-timeout", type=float, default=600.0, help="seconds for loading the model")
+    add("--engine-timeout", type=float, default=60.0, help="silence after which it counts as hung")
+    add("--retry", type=float, default=30.0, help="seconds between tries of a bad artifact")
+    return Config(**vars(parser.parse_args(argv)))

@@ -1,0 +1,136 @@
+"""The requests of OpenAI's API, as far as this server goes.
+
+A field that would change the answer and is not supported is refused, unless it has the value that
+changes nothing. Unknown fields are ignored, as vLLM does. Defaults are OpenAI's: temperature 1,
+top_p 1, 16 tokens for a completion, and for a chat as many as fit.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
+
+
+def _only(*values: Any, because: str) -> BeforeValidator:
+    def check(value: Any) -> Any:
+        if value is not None and value not in values:
+            raise ValueError(because)
+        return value
+
+    return BeforeValidator(check)
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _not_empty(value: list[str]) -> list[str]:
+    if not all(value):
+        raise ValueError("a stop string must not be empty")
+    return value
+
+
+Penalty = Annotated[float | None, _only(0, because="penalties are not supported")]
+Stop = Annotated[
+    list[str],
+    BeforeValidator(lambda value: [] if value is None else _as_list(value)),
+    AfterValidator(_not_empty),
+    Field(max_length=4),
+]
+
+
+class StreamOptions(BaseModel):
+    """``stream_options``."""
+
+    include_usage: bool = False
+
+
+class Sampling(BaseModel):
+    """What both kinds of request have in common."""
+
+    model: str
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    seed: int | None = None
+    stop: Stop = []
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+
+    n: Annotated[int | None, _only(1, because="one choice per request is given")] = None
+    frequency_penalty: Penalty = None
+    presence_penalty: Penalty = None
+    logit_bias: Annotated[Any, _only({}, because="logit_bias is not supported")] = None
+
+    @model_validator(mode="after")
+    def _options_need_a_stream(self) -> "Sampling":
+        if self.stream_options is not None and not self.stream:
+            raise ValueError("stream_options is allowed only with stream: true")
+        return self
+
+    @property
+    def include_usage(self) -> bool:
+        """Does the stream end with the usage?"""
+        return self.stream_options is not None and self.stream_options.include_usage
+
+
+def _one_prompt(value: Any) -> Any:
+    if isinstance(value, list):
+        if len(value) == 1 and isinstance(value[0], str):
+            return value[0]
+        raise ValueError("one prompt per request is taken, as text")
+    return value
+
+
+class CompletionRequest(Sampling):
+    """``POST /v1/completions``."""
+
+    prompt: Annotated[str, BeforeValidator(_one_prompt)]
+    echo: Annotated[Any, _only(False, because="echo is not supported")] = None
+    best_of: Annotated[Any, _only(1, because="one choice per request is given")] = None
+    logprobs: Annotated[Any, _only(because="logprobs are not supported")] = None
+    suffix: Annotated[Any, _only("", because="suffix is not supported")] = None
+
+    @property
+    def limit(self) -> int | None:
+        """Most tokens of the answer; None: as many as fit."""
+        return self.max_tokens if "max_tokens" in self.model_fields_set else 16
+
+
+def _joined(value: Any) -> Any:
+    """OpenAI's list of content parts as one text."""
+    if not isinstance(value, list):
+        return value
+    if any(not isinstance(p, dict) or p.get("type") != "text" for p in value):
+        raise ValueError("only text can be read")
+    return "".join(str(part.get("text", "")) for part in value)
+
+
+class Message(BaseModel):
+    """One turn of a chat."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: Annotated[str, BeforeValidator(_joined)]
+
+    def for_template(self) -> dict[str, str]:
+        """As chat templates know it: OpenAI's ``developer`` is their ``system``."""
+        role = "system" if self.role == "developer" else self.role
+        return {"role": role, "content": self.content}
+
+
+class ChatRequest(Sampling):
+    """``POST /v1/chat/completions``."""
+
+    messages: Annotated[list[Message], Field(min_length=1)]
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    logprobs: Annotated[Any, _only(False, because="logprobs are not supported")] = None
+    top_logprobs: Annotated[Any, _only(0, because="logprobs are not supported")] = None
+    tools: Annotated[Any, _only([], because="tools are not supported")] = None
+    functions: Annotated[Any, _only([], because="functions are not supported")] = None
+    response_format: Annotated[
+        Any, _only({"type": "text"}, because="only the response format text is supported")
+    ] = None
+
+    @property
+    def limit(self) -> int | None:
+        """Most tokens of the answer; None: as many as fit."""
+        return self.max_completion_tokens or self.max_tokens

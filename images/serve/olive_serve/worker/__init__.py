@@ -1,0 +1,1 @@
+"""The engine's process: reads commands and writes events, one JSON object a line."""
