@@ -15,7 +15,9 @@ import pytest
 import yaml
 from builders import adapter, spec
 from kubernetes import client, config
-from standin_node import StandInNode, eventually, pretty
+
+from .kubectl import Kubectl
+from .standin_node import StandInNode, eventually, pretty
 
 ROOT = Path(__file__).parents[2]
 CONFIG = {
@@ -144,7 +146,7 @@ def _free_port() -> int:
 
 
 @pytest.fixture
-def api(apiserver: Path) -> Any:
+def api(apiserver: Path, crds: Kubectl) -> Any:
     return config.new_client_from_config(str(apiserver))
 
 

@@ -1,0 +1,58 @@
+{{/* The name of the application, for labels. */}}
+{{- define "olive-operator.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* The name of the release's objects. */}}
+{{- define "olive-operator.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" -}}
+{{- else -}}
+{{- $name := include "olive-operator.name" . -}}
+{{- if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 63 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Labels that never change during the life of a release. */}}
+{{- define "olive-operator.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "olive-operator.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: operator
+{{- end -}}
+
+{{/* Labels of every object. */}}
+{{- define "olive-operator.labels" -}}
+{{ include "olive-operator.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{- define "olive-operator.serviceAccountName" -}}
+{{- $default := .Values.serviceAccount.create | ternary (include "olive-operator.fullname" .) "default" -}}
+{{- .Values.serviceAccount.name | default $default -}}
+{{- end -}}
+
+{{/* An image reference (by its name in .Values.images), with the appVersion where it has no tag or digest. */}}
+{{- define "olive-operator.image" -}}
+{{- $reference := index .context.Values.images .image -}}
+{{- if or (contains "@" $reference) (regexMatch ":[^/]+$" $reference) -}}
+{{- $reference -}}
+{{- else -}}
+{{- printf "%s:%s" $reference .context.Chart.AppVersion -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The operator's configuration file: olive_operator/config.py reads it, and refuses what it does not know. */}}
+{{- define "olive-operator.config" -}}
+{{- $images := dict -}}
+{{- range $image := list "stage" "serve" -}}
+{{- $_ := set $images $image (include "olive-operator.image" (dict "context" $ "image" $image)) -}}
+{{- end -}}
+{{- $config := pick .Values "namespaces" "imagePullPolicy" "imagePullSecrets" "cpuStage" "gpuStage" "serve" "storage" "retry" "progressSeconds" -}}
+{{- toYaml (merge (dict "images" $images) $config) -}}
+{{- end -}}

@@ -1,0 +1,41 @@
+{{/*
+What the operator does, and nothing more: it watches (list, watch), creates what never changes (create), applies what
+does (patch; create where it is not there yet), and deletes what is no longer wanted. No secrets, no nodes.
+*/}}
+{{- define "olive-operator.rules" -}}
+- apiGroups: [olive-operator.io]
+  resources: [optimizationjobs]
+  verbs: [list, watch]
+- apiGroups: [olive-operator.io]
+  resources: [optimizationjobs/status]
+  verbs: [patch]
+# Owner references with blockOwnerDeletion, where the API server checks the right to set them.
+- apiGroups: [olive-operator.io]
+  resources: [optimizationjobs/finalizers]
+  verbs: [update]
+- apiGroups: [olive-operator.io]
+  resources: [artifacts]
+  verbs: [list, watch, create, delete]
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [list, watch, create, delete]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list, watch]
+- apiGroups: [""]
+  resources: [pods/log]
+  verbs: [get]
+- apiGroups: [""]
+  resources: [configmaps, services]
+  verbs: [list, watch, create, patch, delete]
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [list, watch, create, patch, delete]
+# A claim holds people's artifacts: it is never changed and never deleted.
+- apiGroups: [""]
+  resources: [persistentvolumeclaims]
+  verbs: [list, watch, create]
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create]
+{{- end -}}

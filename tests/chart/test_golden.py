@@ -1,0 +1,29 @@
+"""What the chart renders, whole: for nothing set, two namespaces, a small node, everything set.
+
+`UPDATE_GOLDEN=1 pytest tests/chart` writes the files anew; read the difference before it is kept.
+"""
+
+import os
+
+import pytest
+
+from .helm import CHART, HERE, KUBE_VERSION, Helm, values
+
+CASES = ["default", "namespaced", "small", "everything"]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_renders_as_before(helm: Helm, name: str) -> None:
+    # The CRDs are left out: test_crds.py compares them with their source.
+    rendered = helm.text(*values(name), "--set", "crds.install=false")
+    golden = HERE / "golden" / f"{name}.yaml"
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.write_text(rendered)
+    assert rendered == golden.read_text()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_lint_finds_nothing(helm: Helm, name: str) -> None:
+    command = ["lint", "--strict", "--kube-version", KUBE_VERSION, *values(name)]
+    done = helm.run(*command, str(CHART))
+    assert "0 chart(s) failed" in done.stdout

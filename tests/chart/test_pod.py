@@ -1,0 +1,67 @@
+"""The operator's pod: within Pod Security "restricted", on the ports and probes it listens on."""
+
+import pytest
+
+from .helm import Helm, Manifest, of_kind, values
+from .test_golden import CASES
+
+
+def _pod(manifests: list[Manifest]) -> Manifest:
+    spec: Manifest = of_kind(manifests, "Deployment")["spec"]["template"]["spec"]
+    return spec
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_restricted_pod_security(helm: Helm, name: str) -> None:
+    pod = _pod(helm.manifests(*values(name)))
+    context = pod["securityContext"]
+    assert context["runAsNonRoot"] is True
+    assert context["runAsUser"] == 65532
+    assert context["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert {key for volume in pod["volumes"] for key in volume} == {"name", "configMap", "emptyDir"}
+    assert not {"hostNetwork", "hostPID", "hostIPC", "initContainers"} & set(pod)
+    for container in pod["containers"]:
+        assert container["securityContext"]["allowPrivilegeEscalation"] is False
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+        assert not container["securityContext"].get("privileged")
+        assert not [port for port in container["ports"] if "hostPort" in port]
+
+
+def test_ports_and_probes_are_those_of_the_operator(helm: Helm) -> None:
+    (container,) = _pod(helm.manifests())["containers"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert ports == {"metrics": 8080, "probes": 8081}
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        assert container[probe]["httpGet"] == {"path": "/healthz", "port": "probes"}
+    assert container["args"] == ["--config", "/etc/olive-operator/config.yaml"]
+
+
+def test_only_one_operator_at_a_time(helm: Helm) -> None:
+    spec = of_kind(helm.manifests(), "Deployment")["spec"]
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+
+
+def test_metrics_service_reaches_the_pod(helm: Helm) -> None:
+    rendered = helm.manifests(*values("everything"))
+    service, deployment = of_kind(rendered, "Service"), of_kind(rendered, "Deployment")
+    pod = deployment["spec"]["template"]
+    assert service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
+    assert service["spec"]["ports"] == [{"name": "metrics", "port": 9090, "targetPort": "metrics"}]
+    chosen = of_kind(rendered, "ServiceMonitor")["spec"]["selector"]["matchLabels"]
+    assert chosen.items() <= service["metadata"]["labels"].items()
+
+
+@pytest.mark.parametrize(
+    ("given", "image"),
+    [
+        ("olive/operator", "olive/operator:0.1.0"),
+        ("olive/operator:2", "olive/operator:2"),
+        ("registry.example:5000/olive/operator", "registry.example:5000/olive/operator:0.1.0"),
+        ("registry.example:5000/olive/operator:2", "registry.example:5000/olive/operator:2"),
+        ("olive/operator@sha256:abc", "olive/operator@sha256:abc"),
+    ],
+)
+def test_images_without_a_tag_are_of_the_charts_version(helm: Helm, given: str, image: str) -> None:
+    rendered = helm.manifests("--set", f"images.operator={given}")
+    assert _pod(rendered)["containers"][0]["image"] == image

@@ -1,0 +1,98 @@
+"""What the operator may do, and why: the table is the documentation."""
+
+from collections import defaultdict
+
+import pytest
+
+from .helm import Helm, Manifest, of_kind, values
+
+NEEDED = {
+    # Jobs are watched. Their spec is the user's: only the status is written, by server-side apply.
+    "olive-operator.io/optimizationjobs": "list watch",
+    "olive-operator.io/optimizationjobs/status": "patch",
+    # Children name the job as owner and block its deletion until they are gone; where the API
+    # server checks that right (OwnerReferencesPermissionEnforcement), it is this one.
+    "olive-operator.io/optimizationjobs/finalizers": "update",
+    # A record is made when an artifact is in the store, and deleted when it was not found there.
+    "olive-operator.io/artifacts": "list watch create delete",
+    # An attempt never changes; it is deleted when the spec no longer asks for it.
+    "batch/jobs": "list watch create delete",
+    # Why a pod waits, what it reported; the log's tail of one that failed, its progress.
+    "pods": "list watch",
+    "pods/log": "get",
+    # The serving is server-side applied: patch, and create where it is not there yet. What serves
+    # no longer is deleted.
+    "apps/deployments": "list watch create patch delete",
+    "services": "list watch create patch delete",
+    "configmaps": "list watch create patch delete",
+    # The claim is made once. It holds people's artifacts: it is never changed, never deleted.
+    "persistentvolumeclaims": "list watch create",
+    # News of a job, for `kubectl describe`; never repeated, so never patched.
+    "events": "create",
+}
+
+
+def _granted(role: Manifest) -> dict[str, str]:
+    granted: dict[str, list[str]] = defaultdict(list)
+    for rule in role["rules"]:
+        assert set(rule) == {"apiGroups", "resources", "verbs"}
+        for group in rule["apiGroups"]:
+            for resource in rule["resources"]:
+                granted[f"{group}/{resource}" if group else resource] += rule["verbs"]
+    return {resource: " ".join(verbs) for resource, verbs in granted.items()}
+
+
+def test_the_operator_may_do_what_it_needs_in_the_whole_cluster(helm: Helm) -> None:
+    rendered = helm.manifests("--set", "rbac.aggregate=false")
+    assert _granted(of_kind(rendered, "ClusterRole")) == NEEDED
+    binding = of_kind(rendered, "ClusterRoleBinding")
+    assert binding["roleRef"]["name"] == of_kind(rendered, "ClusterRole")["metadata"]["name"]
+    assert [(s["name"], s["namespace"]) for s in binding["subjects"]] == [
+        (of_kind(rendered, "ServiceAccount")["metadata"]["name"], "olive-system")
+    ]
+    assert not [m for m in rendered if m["kind"] in ("Role", "RoleBinding")]
+
+
+def test_with_namespaces_it_may_do_that_there_and_nothing_elsewhere(helm: Helm) -> None:
+    rendered = helm.manifests(*values("namespaced"))
+    roles = {m["metadata"]["namespace"]: m for m in rendered if m["kind"] == "Role"}
+    assert {ns: _granted(m) for ns, m in roles.items()} == {"team-a": NEEDED, "team-b": NEEDED}
+    bindings = {m["metadata"]["namespace"]: m for m in rendered if m["kind"] == "RoleBinding"}
+    assert set(bindings) == set(roles)
+    for binding in bindings.values():
+        assert binding["subjects"][0]["namespace"] == "olive-system"
+        assert binding["roleRef"]["kind"] == "Role"
+    assert not [m for m in rendered if m["kind"].startswith("ClusterRole")]
+
+
+@pytest.mark.parametrize("word", ["*", "secrets", "nodes", "impersonate", "escalate", "bind"])
+def test_nobody_is_given(helm: Helm, word: str) -> None:
+    for role in helm.manifests():
+        for rule in role.get("rules", []):
+            assert word not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
+
+
+def test_people_who_may_edit_a_namespace_may_edit_its_jobs(helm: Helm) -> None:
+    roles = {
+        role["metadata"]["name"].removeprefix("olive-olive-operator-"): role
+        for role in helm.manifests()
+        if role["kind"] == "ClusterRole"
+    }
+    assert _granted(roles["view"]) == {
+        "olive-operator.io/optimizationjobs": "get list watch",
+        "olive-operator.io/artifacts": "get list watch",
+    }
+    assert _granted(roles["edit"]) == {
+        "olive-operator.io/optimizationjobs": "create update patch delete deletecollection",
+        "olive-operator.io/artifacts": "delete deletecollection",
+    }
+    aggregated = "rbac.authorization.k8s.io/aggregate-to-"
+    for name, to in {"view": "view edit admin", "edit": "edit admin"}.items():
+        labels = roles[name]["metadata"]["labels"]
+        found = [label.removeprefix(aggregated) for label in labels if aggregated in label]
+        assert found == to.split()
+
+
+def test_roles_can_be_somebody_elses(helm: Helm) -> None:
+    kinds = {m["kind"] for m in helm.manifests("--set", "rbac.create=false,rbac.aggregate=false")}
+    assert not [kind for kind in kinds if "Role" in kind]

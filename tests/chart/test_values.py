@@ -1,0 +1,103 @@
+"""The values: mistakes are refused in words, and nothing stands undescribed or unchecked."""
+
+import json
+import os
+from typing import Any
+
+import pytest
+import yaml
+
+from . import readme
+from .helm import CHART, Helm
+
+MISTAKES = {
+    "a typo": ("imagess.stage=x", "additional properties 'imagess' not allowed"),
+    "a typo below": ("images.stages=x", "at '/images': additional properties 'stages' not allowed"),
+    "an empty image": ("images.stage=", "at '/images/stage': minLength: got 0, want 1"),
+    "one namespace, not a list": ("namespaces=ml", "at '/namespaces': got string, want array"),
+    "a namespace in capitals": ("namespaces={ML}", "at '/namespaces/0': 'ML' does not match"),
+    "a namespace twice": ("namespaces={a,a}", "at '/namespaces': items at 0 and 1 are equal"),
+    "an unknown pull policy": ("imagePullPolicy=Sometimes", "'IfNotPresent', 'Always', 'Never'"),
+    "a pull secret as an object": (
+        "imagePullSecrets[0].name=x",
+        "at '/imagePullSecrets/0': got object, want string",
+    ),
+    "bytes as GB": (
+        "cpuStage.resources.requests.memory=8GB",
+        "at '/cpuStage/resources/requests/memory': '8GB' does not match",
+    ),
+    "negative cpus": ("serve.resources.requests.cpu=-1", "minimum: got -1, want 0"),
+    "a request misspelt": (
+        "gpuStage.resources.request.cpu=1",
+        "at '/gpuStage/resources': additional properties 'request' not allowed",
+    ),
+    "a toleration misspelt": (
+        "gpuStage.tolerations[0].keys=x",
+        "at '/gpuStage/tolerations/0': additional properties 'keys' not allowed",
+    ),
+    "an unknown access mode": ("storage.accessMode=RWX", "'ReadWriteOnce', 'ReadWriteMany'"),
+    "no size": ("storage.size=0Gi", "at '/storage/size': '0Gi' does not match"),
+    "no retry at all": ("retry.limit=0", "at '/retry/limit': minimum: got 0, want 1"),
+    "a back-off with a unit": (
+        "retry.backoffSeconds=10s",
+        "at '/retry/backoffSeconds': got string, want integer",
+    ),
+    "no progress": ("progressSeconds=0", "at '/progressSeconds': minimum: got 0, want 1"),
+    "a label that is a number": (
+        "serve.nodeSelector.pool=4",
+        "at '/serve/nodeSelector/pool': got number, want string",
+    ),
+    "a port out of range": ("metrics.service.port=70000", "maximum: got 70,000, want 65,535"),
+    "a monitor of no service": (
+        "metrics.serviceMonitor.enabled=true,metrics.service.enabled=false",
+        "set metrics.service.enabled to true",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_helm_refuses(helm: Helm, mistake: str) -> None:
+    given, message = MISTAKES[mistake]
+    assert message in helm.refusal("--set", given)
+
+
+def _objects(schema: Any, path: str = "") -> dict[str, Any]:
+    found = {}
+    if isinstance(schema, dict):
+        if schema.get("type") == "object":
+            found[path] = schema
+        for name, part in schema.items():
+            found |= _objects(part, f"{path}/{name}")
+    return found
+
+
+def test_schema_lets_no_unknown_name_pass() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    free = {path for path, s in _objects(schema).items() if "additionalProperties" not in s}
+    assert free == {
+        "/properties/global",  # Helm's
+        "/properties/podSecurityContext",  # Kubernetes' own, and checked there
+        "/properties/securityContext",
+        "/properties/affinity/properties/nodeAffinity",
+        "/properties/affinity/properties/podAffinity",
+        "/properties/affinity/properties/podAntiAffinity",
+    }
+
+
+def test_schema_and_values_name_the_same() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    assert set(schema["properties"]) - {"global"} == set(values)
+    for name, part in schema["properties"].items():
+        if "properties" in part and name != "affinity":
+            assert set(part["properties"]) == set(values[name])
+
+
+def test_every_value_is_in_the_readme() -> None:
+    path = CHART / "README.md"
+    written = path.read_text()
+    table = readme.table((CHART / "values.yaml").read_text())
+    current = readme.replaced(written, table)
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.write_text(current)
+    assert path.read_text() == current
