@@ -1,0 +1,44 @@
+"""A job's progress where there is no terminal: one line per transition. Pure."""
+
+from collections.abc import Iterator
+
+from olive_cli import words
+from olive_cli.view import Job, Stage
+
+STEP = 20
+"""Percent of progress that are worth a line."""
+
+
+def changes(before: Job | None, after: Job) -> Iterator[str]:
+    """The lines that the step from one status to the next is worth."""
+    known = {s.name: s for s in before.stages} if before else {}
+    width = max((len(s.name) for s in after.stages), default=0)
+    for stage in after.stages:
+        if _told(stage) and _mark(stage) != _mark(known.get(stage.name)):
+            yield _line(stage, width)
+    if after.serving and after.serving != (before.serving if before else None):
+        yield f"{'serving':{width}}  {words.serving(after.serving)}"
+
+
+def _told(stage: Stage) -> bool:
+    """Whether there is anything to tell: not that it waits as every stage does for a moment."""
+    return stage.state != "Waiting" and (stage.state != "Pending" or bool(words.note(stage)))
+
+
+def _mark(stage: Stage | None) -> tuple[object, ...]:
+    """What makes a line: two statuses with the same mark read alike."""
+    if stage is None:
+        return ()
+    if stage.state == "Running":
+        return (stage.state, stage.attempt, (stage.percent or 0) // STEP)
+    return (stage.state, words.note(stage))
+
+
+def _line(stage: Stage, width: int) -> str:
+    percent = f"{stage.percent:3}%" if stage.state == "Running" and stage.percent else ""
+    cells = [f"{stage.name:{width}}", f"{stage.state:9}", f"{percent:4}"]
+    if stage.state == "Succeeded" and stage.seconds:
+        cells.append(f"{stage.seconds:.0f} s")
+        if stage.gpu_seconds:
+            cells.append(f"{stage.gpu_seconds} GPU s")
+    return "  ".join([*cells, words.note(stage)]).rstrip()

@@ -1,0 +1,72 @@
+"""A job's progress on a terminal: a table that is drawn anew. Pure."""
+
+from datetime import datetime
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from olive_cli import words
+from olive_cli.view import Job, Stage
+
+_STYLES = {
+    "Waiting": "dim",
+    "Pending": "yellow",
+    "Running": "cyan",
+    "Succeeded": "green",
+    "Failed": "bold red",
+}
+
+
+WIDE = 110
+"""Columns that a terminal must have for the pods' names to be shown."""
+
+
+def table(found: Job, elapsed: float, now: datetime, width: int) -> RenderableType:
+    """The whole picture at one instant; ``elapsed`` since the watch began."""
+    title = Text.assemble((found.name, "bold"), f" in {found.namespace}   ", found.phase or "new")
+    spent = f"   {found.gpu_seconds} GPU s" if found.gpu_seconds else ""
+    title.append(f"   {found.progress} stages   {words.clock(elapsed)}{spent}", "dim")
+    grid = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("STAGE", "STATE", "PROGRESS"):
+        grid.add_column(column, no_wrap=True)
+    grid.add_column("TIME", justify="right", no_wrap=True)
+    grid.add_column("GPU S", justify="right", no_wrap=True)
+    grid.add_column("NOTE", overflow="fold")
+    if width >= WIDE:
+        grid.add_column("POD", style="dim", overflow="ellipsis", no_wrap=True, max_width=40)
+    for stage in found.stages:
+        cells = _cells(stage, now)
+        grid.add_row(*cells[: len(grid.columns)])
+    if found.serving:
+        grid.add_row("serving", *_serving_cells(found))
+    return Group(title, grid)
+
+
+def _cells(stage: Stage, now: datetime) -> list[RenderableType]:
+    seconds = words.took(stage, now)
+    return [
+        stage.name,
+        Text(stage.state, _STYLES.get(stage.state, "")),
+        _bar(stage),
+        "" if seconds is None else words.clock(seconds),
+        str(stage.gpu_seconds or ""),
+        words.note(stage),
+        stage.pod,
+    ]
+
+
+def _bar(stage: Stage) -> RenderableType:
+    if stage.state != "Running" or stage.percent is None:
+        return ""
+    grid = Table.grid(padding=(0, 1))
+    grid.add_row(ProgressBar(total=100, completed=stage.percent, width=15), f"{stage.percent}%")
+    return grid
+
+
+def _serving_cells(found: Job) -> list[RenderableType]:
+    ready = found.verdict is not None and found.verdict.ok
+    state = Text("Ready", "green") if ready else Text("Starting", "cyan")
+    what = words.serving(found.serving) if found.serving else ""
+    return [state, "", "", "", what]

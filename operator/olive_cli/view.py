@@ -1,0 +1,121 @@
+"""What a job's body says, as a person is to see it: pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage. ``seconds`` is what it took; one that runs has ``started``; ``again``: a retry."""
+
+    name: str
+    state: str
+    reason: str = ""
+    message: str = ""
+    cached: bool = False
+    attempt: int = 0
+    percent: int | None = None
+    remaining: int | None = None
+    loss: float | None = None
+    started: datetime | None = None
+    seconds: float = 0.0
+    gpu_seconds: int = 0
+    pod: str = ""
+    again: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Serving:
+    """The serving: replicas that are ready of those asked for, and adapters by their state."""
+
+    url: str
+    ready: int
+    replicas: int
+    adapters: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a job that is at rest has come out."""
+
+    ok: bool
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job's status. ``verdict`` is None as long as the operator has something to do."""
+
+    namespace: str
+    name: str
+    phase: str
+    progress: str
+    gpu_seconds: int
+    stages: tuple[Stage, ...]
+    serving: Serving | None
+    verdict: Verdict | None
+
+    @property
+    def failed(self) -> list[Stage]:
+        """The stages that are in the way, with a pod whose log may tell more."""
+        return [s for s in self.stages if s.state == "Failed"]
+
+
+def job(body: Mapping[str, Any]) -> Job:
+    """The job that an OptimizationJob's body describes."""
+    meta, status = body["metadata"], body.get("status", {})
+    serving = status.get("serving")
+    return Job(
+        namespace=meta["namespace"],
+        name=meta["name"],
+        phase=status.get("phase", ""),
+        progress=status.get("progress", ""),
+        gpu_seconds=status.get("gpuSeconds", 0),
+        stages=tuple(_stage(s) for s in status.get("stages", ())),
+        serving=_serving(serving) if serving else None,
+        verdict=_verdict(meta.get("generation", 0), status.get("conditions", ())),
+    )
+
+
+def _stage(body: Mapping[str, Any]) -> Stage:
+    return Stage(
+        name=body["name"],
+        state=body["state"],
+        reason=body.get("reason", ""),
+        message=body.get("message", ""),
+        cached=body.get("cached", False),
+        attempt=body.get("attempt", 0),
+        percent=body.get("percent"),
+        remaining=body.get("remainingSeconds"),
+        loss=body.get("loss"),
+        started=_instant(body.get("startedAt")),
+        seconds=body.get("seconds", 0.0),
+        gpu_seconds=body.get("gpuSeconds", 0),
+        pod=body.get("pod", ""),
+        again=_instant(body.get("retryAt")),
+    )
+
+
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _serving(body: Mapping[str, Any]) -> Serving:
+    adapters = tuple((a["name"], a.get("state", "Loading")) for a in body.get("adapters", ()))
+    return Serving(
+        body.get("url", ""), body.get("readyReplicas", 0), body.get("replicas", 0), adapters
+    )
+
+
+def _verdict(generation: int, conditions: Any) -> Verdict | None:
+    """By the conditions alone, and only by those that know the newest spec."""
+    for condition in conditions:
+        if condition["status"] == "True" and condition.get("observedGeneration", 0) >= generation:
+            if condition["type"] == "Ready":
+                return Verdict(True, condition["reason"], condition["message"])
+            if condition["type"] == "Stalled":
+                return Verdict(False, condition["reason"], condition["message"])
+    return None

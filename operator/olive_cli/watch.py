@@ -1,0 +1,70 @@
+"""``kubectl olive watch``: a live table on a terminal, one line per transition elsewhere."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.live import Live
+
+from olive_cli import words
+from olive_cli.cluster import Cluster
+from olive_cli.errors import CliError
+from olive_cli.follow import follow
+from olive_cli.lines import changes
+from olive_cli.table import table
+from olive_cli.view import Job
+
+Show = Callable[[Job], None]
+
+
+def watch(cluster: Cluster, name: str, timeout: float | None) -> int:
+    """Follow the job to its end; 0 if it is ready, 1 if it is stalled."""
+    console = Console(highlight=False)
+    try:
+        found = show(follow(cluster.job(name), timeout, time.monotonic, time.sleep), console)
+    except CliError as error:
+        raise CliError(f"optimizationjob {cluster.namespace}/{name}: {error}") from None
+    console.print(words.outcome(found), soft_wrap=True, markup=False)
+    return 0 if found.verdict and found.verdict.ok else 1
+
+
+def show(jobs: Iterator[Job], console: Console) -> Job:
+    """Show every state of the job, and return the last."""
+    start = time.monotonic()
+    with (_drawn if console.is_terminal else _told)(console, start) as tell:
+        for found in jobs:
+            tell(found)
+    return found
+
+
+@contextmanager
+def _drawn(console: Console, start: float) -> Iterator[Show]:
+    current: list[Job] = []
+
+    def picture() -> object:
+        if not current:
+            return ""
+        return table(current[-1], time.monotonic() - start, datetime.now(UTC), console.width)
+
+    with Live(console=console, get_renderable=picture, refresh_per_second=2) as live:  # type: ignore[arg-type]
+
+        def tell(found: Job) -> None:
+            current[:] = [found]
+            live.refresh()
+
+        yield tell
+
+
+@contextmanager
+def _told(console: Console, start: float) -> Iterator[Show]:
+    last: list[Job] = []
+
+    def tell(found: Job) -> None:
+        for line in changes(last[-1] if last else None, found):
+            at = words.clock(time.monotonic() - start)
+            console.print(f"{at} {line}", soft_wrap=True, markup=False)
+        last[:] = [found]
+
+    yield tell

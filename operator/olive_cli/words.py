@@ -1,0 +1,71 @@
+"""Numbers and states in few words: pure, and the same on a terminal and in a log."""
+
+from datetime import datetime
+
+from olive_cli.view import Job, Serving, Stage
+
+_PASSING = frozenset({"PodNotCreated", "Scheduling", "ContainerCreating", "PodInitializing"})
+"""Why every pod is pending for a moment: not worth a word."""
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds, hours only where there are any."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"
+
+
+def took(stage: Stage, now: datetime) -> float | None:
+    """Seconds that the stage took, or has taken so far; None if nothing was run for it."""
+    if stage.state == "Running" and stage.started:
+        return max((now - stage.started).total_seconds(), 0.0)
+    return stage.seconds or None
+
+
+def note(stage: Stage) -> str:
+    """What is to be said of a stage beside its state; empty if nothing is."""
+    if stage.state == "Running":
+        return _running(stage)
+    if stage.state == "Succeeded":
+        return "cached" if stage.cached else "built"
+    if stage.state == "Waiting" or stage.reason in _PASSING:
+        return f"attempt {stage.attempt}" if stage.attempt > 1 else ""
+    why = f"{stage.reason}: {stage.message}" if stage.message else stage.reason
+    return f"{why}; again at {stage.again:%H:%M:%S} UTC" if stage.again else why
+
+
+def _running(stage: Stage) -> str:
+    parts = [f"attempt {stage.attempt}"] if stage.attempt > 1 else []
+    if stage.remaining is not None:
+        parts.append(f"{stage.remaining} s left")
+    if stage.loss is not None:
+        parts.append(f"loss {stage.loss:.2f}")
+    if stage.message:
+        parts.append(stage.message)
+    return "  ".join(parts)
+
+
+def serving(found: Serving) -> str:
+    """How far the serving is."""
+    words = [f"{found.ready}/{found.replicas} ready"]
+    words += [name if state == "Loaded" else f"{name} ({state})" for name, state in found.adapters]
+    return "  ".join(words)
+
+
+def outcome(found: Job) -> str:
+    """The last word on a job that is at rest: what it came to, and what to do about it."""
+    if found.verdict is None:
+        return ""
+    head = "ready" if found.verdict.ok else "stalled"
+    lines = [f"{found.name} is {head}: {found.verdict.reason}: {found.verdict.message}"]
+    if found.verdict.ok and found.serving:
+        lines.append(f"  ask it:   kubectl olive ask {found.name} -n {found.namespace} QUESTION")
+    for stage in found.failed:
+        if stage.pod:
+            lines.append(f"  its log:  kubectl logs -n {found.namespace} {stage.pod}")
+    if not found.verdict.ok:
+        lines.append(
+            "  more:     kubectl describe optimizationjobs.olive-operator.io "
+            f"-n {found.namespace} {found.name}"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,73 @@
+"""What is shown of a status, held against files; UPDATE_GOLDEN=1 writes them anew."""
+
+import io
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from rich.console import Console
+
+from olive_cli import view, words
+from olive_cli.lines import changes
+from olive_cli.table import table
+
+GOLDEN = Path(__file__).parent / "golden"
+NOW = datetime(2026, 11, 21, 4, 0, 30, tzinfo=UTC)
+
+
+def job(status: dict[str, Any]) -> view.Job:
+    return view.job(
+        {"metadata": {"name": "travel", "namespace": "ml", "generation": 3}, "status": status}
+    )
+
+
+def drawn(found: view.Job, width: int = 132) -> str:
+    out = io.StringIO()
+    Console(file=out, width=width, color_system=None).print(table(found, 75, NOW, width))
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+
+
+def hold(name: str, text: str) -> None:
+    path = GOLDEN / name
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.write_text(text + "\n")
+    assert path.read_text() == text + "\n"
+
+
+@pytest.mark.parametrize("name", ["running", "ready", "failed"])
+def test_the_table_and_the_last_word(name: str) -> None:
+    found = job(yaml.safe_load((GOLDEN / f"{name}.yaml").read_text()))
+    hold(f"{name}.txt", f"{drawn(found)}\n\n{words.outcome(found)}".rstrip())
+
+
+def test_the_table_on_a_narrow_terminal() -> None:
+    found = job(yaml.safe_load((GOLDEN / "running.yaml").read_text()))
+    hold("running-narrow.txt", drawn(found, width=80))
+
+
+def test_one_line_per_transition() -> None:
+    told: list[str] = []
+    before = None
+    for status in yaml.safe_load((GOLDEN / "story.yaml").read_text()):
+        after = job(status)
+        told += changes(before, after)
+        assert not list(changes(after, after)), "the same status again tells nothing"
+        before = after
+    hold("story.txt", "\n".join(told))
+
+
+def test_a_job_that_the_operator_has_not_seen_yet() -> None:
+    found = view.job({"metadata": {"name": "travel", "namespace": "ml", "generation": 1}})
+    assert found.verdict is None
+    assert "travel in ml   new" in drawn(found)
+    assert list(changes(None, found)) == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "00:00"), (42.9, "00:42"), (600, "10:00"), (3661, "1:01:01")]
+)
+def test_the_clock(seconds: float, text: str) -> None:
+    assert words.clock(seconds) == text
