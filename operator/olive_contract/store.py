@@ -84,11 +84,13 @@ class Store:
     def commit(self, folder: Path, artifact: Artifact) -> None:
         """Make the artifact visible, whole: files to disk, ``artifact.json``, then the name."""
         for path in files_of(folder):
+            path.chmod(0o664)  # libraries write 0600; readers are other users of the volume
             _fsync(path)
         note = folder / ARTIFACT_FILE
         note.write_text(artifact.to_json())
         _fsync(note)
         for parent in [folder, *(p for p in folder.rglob("*") if p.is_dir())]:
+            parent.chmod(0o775)
             _fsync(parent)
         try:
             os.rename(folder, self.path(artifact.key))

@@ -65,7 +65,7 @@ class KubernetesCluster:
     """The real one."""
 
     def __init__(self, api: ApiClient, http: aiohttp.ClientSession) -> None:
-        self._dynamic: Any = DynamicClient(api)  # type: ignore[no-untyped-call]
+        self._dynamic: Any = DynamicClient(api)
         self._http = http
 
     async def create(self, manifest: Manifest) -> None:

@@ -98,6 +98,6 @@ def _in_cluster() -> bool:
 
 async def _load_credentials() -> None:
     if _in_cluster():
-        kubernetes_config.load_incluster_config()  # type: ignore[no-untyped-call]
+        kubernetes_config.load_incluster_config()
     else:
-        await kubernetes_config.load_kube_config()  # type: ignore[no-untyped-call]
+        await kubernetes_config.load_kube_config()

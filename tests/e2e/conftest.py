@@ -1,0 +1,52 @@
+"""The one-node cluster with the operator on it, once for all stories, and a store of their own.
+
+The demo brings everything up, so it is the first story; the others go on in its namespace, with its
+model and data, but in a fresh store: nothing that an earlier run has made is there.
+"""
+
+import json
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .cluster import Cluster
+
+ROOT = Path(__file__).parents[2]
+NAMESPACE = "demo"
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What `make demo` has reported of itself; it must have ended well."""
+    report = tmp_path_factory.mktemp("demo") / "report.json"
+    command = [sys.executable, str(ROOT / "hack/demo"), "up", "--json", str(report)]
+    done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, "the demo has failed; see above"
+    found: dict[str, Any] = json.loads(report.read_text())
+    return found
+
+
+@pytest.fixture(scope="session")
+def cluster(demo: dict[str, Any]) -> Cluster:
+    return Cluster.of_hack(ROOT, NAMESPACE)
+
+
+@pytest.fixture(scope="session")
+def store(cluster: Cluster) -> str:
+    """An empty claim, under a name that was never there."""
+    name = f"store-{uuid.uuid4().hex[:8]}"
+    cluster.make_claim(name, "10Gi")
+    return name
+
+
+@pytest.fixture
+def no_gpu(cluster: Cluster) -> Iterator[None]:
+    """The node offers no GPU, before and after."""
+    cluster.advertise_gpus(0)
+    yield
+    cluster.advertise_gpus(0)

@@ -1,0 +1,148 @@
+"""The main job on a real node: made, extended, shared, disturbed, and taken away.
+
+The stories build on each other in the order in which they stand here.
+"""
+
+import os
+import signal
+from typing import Any
+
+from .cluster import Cluster, adapter, eventually, job
+
+QUESTION = [{"role": "user", "content": "I have one day in Lisbon."}]
+PLAIN = {"fetch/model", "fetch/travel", "quantize", "export", "finetune/travel"}
+ALL = PLAIN | {"adapter/travel", "evaluate/travel"}
+
+
+def answer(cluster: Cluster, name: str, model: str) -> str:
+    """What a served model says to the question, with greedy decoding."""
+    with cluster.served(name) as api:
+        found = api.chat.completions.create(
+            model=model,
+            messages=QUESTION,  # type: ignore[arg-type]
+            max_tokens=64,
+            temperature=0,
+        )
+        return str(found.choices[0].message.content)
+
+
+def test_demo_answers_as_it_was_trained(demo: dict[str, Any]) -> None:
+    assert demo["ok"]
+    assert demo["answers"]["adapter"] != demo["answers"]["base"]
+
+
+def test_job_that_asks_for_a_gpu_says_that_there_is_none(
+    cluster: Cluster, store: str, no_gpu: None
+) -> None:
+    gpu = {"count": 1, "products": ["NVIDIA-A10"]}
+    cluster.create("travel", job(store, adapter("travel"), gpu=gpu))
+
+    def message() -> str:
+        return str(cluster.stage("travel", "finetune/travel").get("message", ""))
+
+    says = "no node offers nvidia.com/gpu with product NVIDIA-A10"
+    eventually("the sentence", lambda: says in message(), 200)
+    assert cluster.condition("travel", "Stalled")["status"] == "False"
+    cluster.advertise_gpus(1)
+    percents = set()
+
+    def trained() -> bool:
+        stage = cluster.stage("travel", "finetune/travel")
+        if stage.get("state") == "Running" and "loss" in stage:
+            percents.add(stage["percent"])
+        return bool(stage.get("state") == "Succeeded")
+
+    eventually("the training", trained, 200)
+    assert len(percents) > 1, "progress reaches the status while the stage runs"
+    status = cluster.await_ready("travel")
+    stage = {s["name"]: s for s in status["stages"]}
+    assert set(stage) == ALL
+    assert sorted(cluster.attempts("travel")) == sorted(ALL), "every stage ran once"
+    assert stage["finetune/travel"]["gpuSeconds"] > 0
+    assert status["gpuSeconds"] == stage["finetune/travel"]["gpuSeconds"]
+    assert stage["evaluate/travel"]["metrics"]["exactMatch"] > 0.9
+    assert {a["stage"] for a in cluster.artifacts(store)} == ALL
+
+
+def test_served_adapter_has_learnt_what_the_base_does_not_know(cluster: Cluster) -> None:
+    with cluster.served("travel") as api:
+        assert [m.id for m in api.models.list().data] == ["base", "travel"]
+    base, travel = (answer(cluster, "travel", model) for model in ("base", "travel"))
+    assert "no information" in base
+    assert "Lisbon" in travel
+    assert travel != base
+
+
+def test_second_adapter_runs_only_its_own_stages_and_restarts_no_pod(
+    cluster: Cluster, store: str
+) -> None:
+    before = cluster.serving_pods("travel")
+    gpu = {"count": 0}
+    cluster.edit("travel", job(store, adapter("travel"), adapter("food"), gpu=gpu))
+    eventually("food in the graph", lambda: cluster.stage("travel", "finetune/food"))
+    status = cluster.await_ready("travel")
+    own = {"fetch/food", "finetune/food", "adapter/food", "evaluate/food"}
+    assert sorted(cluster.attempts("travel")) == sorted(ALL | own)
+    assert {a["state"] for a in status["serving"]["adapters"]} == {"Loaded"}
+    assert cluster.serving_pods("travel") == before, "the same pod, not restarted"
+    answers = {model: answer(cluster, "travel", model) for model in ("base", "travel", "food")}
+    assert len(set(answers.values())) == 3, answers
+
+
+def test_second_job_with_the_same_base_pays_nothing_for_it(cluster: Cluster, store: str) -> None:
+    cluster.create("other", job(store, adapter("travel", seed=7), serve=None))
+    status = cluster.await_ready("other")
+    assert "quantize" not in cluster.attempts("other")
+    assert "export" not in cluster.attempts("other")
+    cached = {s["name"] for s in status["stages"] if s.get("cached")}
+    assert {"fetch/model", "fetch/travel", "quantize", "export"} <= cached
+
+
+def test_pod_of_a_running_stage_that_is_deleted_is_done_again_once(
+    cluster: Cluster, store: str
+) -> None:
+    cluster.create("deleted", job(store, adapter("travel", seed=11), serve=None))
+    name = _running(cluster, "deleted", "finetune/travel")
+    cluster.delete_pod(name)
+    status = cluster.await_ready("deleted")
+    assert cluster.attempts("deleted").count("finetune/travel") == 2
+    stage = next(s for s in status["stages"] if s["name"] == "finetune/travel")
+    assert stage["attempt"] == 2
+    assert stage.get("failures", 0) == 0
+
+
+def test_operator_that_is_killed_goes_on_and_runs_no_stage_twice(
+    cluster: Cluster, store: str
+) -> None:
+    cluster.create("killed", job(store, adapter("travel", seed=13), serve=None))
+    _running(cluster, "killed", "finetune/travel")
+    [pid] = cluster.operator_pids()
+    os.kill(pid, signal.SIGKILL)
+    eventually("another operator", lambda: cluster.operator_pids() not in ([], [pid]))
+    status = cluster.await_ready("killed")
+    attempts = cluster.attempts("killed")
+    assert len(attempts) == len(set(attempts))
+    assert {s.get("attempt", 1) for s in status["stages"]} == {1}
+
+
+def test_deleting_a_job_takes_its_children_and_nothing_else(cluster: Cluster, store: str) -> None:
+    before = len(cluster.artifacts(store))
+    cluster.delete("travel")
+    eventually("no attempts left", lambda: not cluster.attempts("travel"))
+    eventually("no serving left", lambda: not cluster.serving_pods("travel"))
+    assert cluster.attempts("other") != []
+    assert len(cluster.artifacts(store)) == before
+    cluster.create("travel", job(store, adapter("travel")))
+    cluster.await_ready("travel")
+    assert set(cluster.attempts("travel")) == {"fetch/model", "fetch/travel"}
+    cluster.delete("travel")
+
+
+def _running(cluster: Cluster, name: str, stage: str) -> str:
+    """The pod of a stage, once it has come some way."""
+
+    def found() -> dict[str, Any] | None:
+        now = cluster.stage(name, stage)
+        return now if now.get("state") == "Running" and now.get("percent", 0) >= 10 else None
+
+    return str((eventually(f"{stage} on its way", found, 200) or {})["pod"])
