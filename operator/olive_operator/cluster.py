@@ -58,7 +58,7 @@ class Cluster(Protocol):
         """The last lines of a pod's log; none if there is no log (yet)."""
 
     async def served(self, address: str) -> frozenset[str] | None:
-        """Keys of the adapters that the serving pod at ``address`` has loaded; None: no answer."""
+        """Keys of what the serving pod at ``address`` has loaded; None: no answer."""
 
 
 class KubernetesCluster:
@@ -110,7 +110,7 @@ class KubernetesCluster:
         try:
             async with self._http.get(f"http://{address}/v1/models") as response:
                 body = await response.json()
-                return frozenset(m["olive"]["key"] for m in body["data"])
+                return frozenset(model["root"] for model in body["data"])
         except (TimeoutError, aiohttp.ClientError, KeyError, TypeError, ValueError):
             return None
 

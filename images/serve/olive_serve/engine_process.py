@@ -10,8 +10,8 @@ import os
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -20,14 +20,11 @@ from olive_serve import messages as m
 from olive_serve.config import Config
 from olive_serve.engine import (
     AdapterRefused,
-    Delta,
     EngineUnavailable,
-    Finish,
-    GenerationFailed,
     GenerationRequest,
     Occupancy,
-    RequestRefused,
 )
+from olive_serve.generation import ProcessGeneration
 from olive_serve.logs import fields
 
 log = logging.getLogger(__name__)
@@ -112,19 +109,13 @@ class EngineProcess:
         self._adapters -= {key}
         self._send(m.UnloadAdapter(key))
 
-    def submit(self, request: GenerationRequest) -> "ProcessGeneration":
+    def submit(self, request: GenerationRequest) -> ProcessGeneration:
         if not self.ready:
             raise EngineUnavailable(self._gone or "the engine does not answer")
         id = next(self._ids)
         self._send(m.Generate(id, request))
-        generation = self._generations[id] = ProcessGeneration(self, id, request)
+        generation = self._generations[id] = ProcessGeneration(request, partial(self._forget, id))
         return generation
-
-    def forget(self, id: int) -> None:
-        """Stop a generation that its reader has left."""
-        if self._generations.pop(id, None) is not None:
-            with suppress(EngineUnavailable):
-                self._send(m.Cancel(id))
 
     async def close(self) -> None:
         await self._end()
@@ -137,6 +128,12 @@ class EngineProcess:
         if self._child is None or self._child.stdin is None or self._child.stdin.is_closing():
             raise EngineUnavailable(self._gone)
         self._child.stdin.write(m.to_line(command))
+
+    def _forget(self, id: int) -> None:
+        """Stop a generation that its reader has left."""
+        if self._generations.pop(id, None) is not None:
+            with suppress(EngineUnavailable):
+                self._send(m.Cancel(id))
 
     async def _listen(self, child: Process) -> None:
         assert child.stdout is not None  # noqa: S101 - asked for above
@@ -202,73 +199,3 @@ class EngineProcess:
                 self._child.kill()
             await self._listener
         self._ending = False
-
-
-class ProcessGeneration:
-    """An ``engine.Generation``. Text that nobody has read yet is joined, not queued piece by piece.
-
-    A slow client costs the memory of its text alone, and gets larger pieces.
-    """
-
-    def __init__(self, engine: EngineProcess, id: int, request: GenerationRequest) -> None:
-        self.request = request
-        self.started = False
-        self._engine = engine
-        self._id = id
-        self._changed = asyncio.Event()
-        self._prompt_tokens: int | None = None
-        self._text = ""
-        self._tokens = 0
-        self._finish: Finish | None = None
-        self._error: Exception | None = None
-
-    async def accepted(self) -> int:
-        while self._prompt_tokens is None:
-            await self._change()
-        return self._prompt_tokens
-
-    async def __aiter__(self) -> AsyncIterator[Delta | Finish]:
-        while True:
-            if self._tokens:
-                delta = Delta(self._text, self._tokens)
-                self._text, self._tokens = "", 0
-                yield delta
-            elif self._finish is not None:
-                yield self._finish
-                return
-            else:
-                await self._change()
-
-    def cancel(self) -> None:
-        self._engine.forget(self._id)
-
-    def take(self, event: m.Message) -> None:
-        """An event of this request arrived."""
-        match event:
-            case m.Accepted(_, prompt_tokens):
-                self._prompt_tokens = prompt_tokens
-            case m.Started():
-                self.started = True
-            case m.Token(_, text):
-                self._text += text
-                self._tokens += 1
-            case m.Finished(_, reason, prompt_tokens, completion_tokens):
-                self._finish = Finish(reason, prompt_tokens, completion_tokens)
-            case m.Refused(_, code, message):
-                self._error = RequestRefused(code, message)
-            case m.Failed(_, message):
-                self._error = GenerationFailed(message)
-        self._changed.set()
-
-    def fail(self, error: Exception) -> None:
-        """No event will come any more."""
-        self._error = error
-        self._changed.set()
-
-    async def _change(self) -> None:
-        if self._error is not None:
-            raise self._error
-        self._changed.clear()
-        await self._changed.wait()
-        if self._error is not None:
-            raise self._error

@@ -1,10 +1,10 @@
 """Whose turn it is: requests in order of arrival, and those that run, a step each in turn.
 
 A turn is one token of every answer and one chunk of one prompt, so that a long prompt or a long
-answer holds nobody up for longer than a turn, however many there are. Interleaving costs no
-throughput and gains none: the weights are read once for each token either way. The key-value cache
-is allocated in full when a request starts, so a request starts only when its whole length fits the
-budget.
+answer holds nobody up for longer than a turn, however many there are. It is bought with about 15 %
+of the throughput (two or four streams together against one; the weights are read once for each
+token either way). The key-value cache is allocated in full when a request starts, so a request
+starts only when its whole length fits the budget.
 """
 
 from collections import deque
