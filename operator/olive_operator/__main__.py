@@ -27,6 +27,7 @@ def main() -> None:
         level=logging.DEBUG if options.verbose else logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
     )
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
     logging.getLogger("kopf").setLevel(logging.INFO if options.verbose else logging.WARNING)
     try:
         settings = config.load(options.config)

@@ -1,6 +1,7 @@
 """Putting the operator together: settings, credentials, client, queue, and the two loops."""
 
 import asyncio
+import dataclasses
 import logging
 import os
 from typing import Any
@@ -68,11 +69,20 @@ async def run(config: Config, liveness: str | None) -> None:
 
 def _registry(queue: Queue[JobKey]) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
-    # Named explicitly: kopf's default would import the client's blocking half as well.
-    login = kopf.login_with_service_account if _in_cluster() else kopf.login_with_kubeconfig
-    kopf.on.login(registry=registry)(login)
+    kopf.on.login(registry=registry)(_login)
     handlers.register(registry, queue)
     return registry
+
+
+async def _login(**given: Any) -> kopf.ConnectionInfo | None:
+    """Credentials for kopf. Its default would import the client's blocking half as well."""
+    if not _in_cluster():
+        return kopf.login_with_kubeconfig(**given)
+    found = kopf.login_with_service_account(**given)
+    # By address, as every other client: the operator must not need the cluster's DNS.
+    host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
+    address = f"[{host}]" if ":" in host else host
+    return found and dataclasses.replace(found, server=f"https://{address}:{port}")
 
 
 def _configure(settings: kopf.OperatorSettings) -> None:

@@ -15,7 +15,7 @@ from .kubectl import Kubectl
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def _hack(*arguments: str) -> str:
+def hack(*arguments: str) -> str:
     """The last line that `python3 hack/cluster` writes to stdout."""
     command = [sys.executable, str(ROOT / "hack" / "cluster"), *arguments]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -31,15 +31,15 @@ def apiserver() -> Iterator[Path]:
         return
     name = f"apiserver-{os.getpid()}"
     try:
-        yield Path(_hack("up", "--control-plane", "--name", name))
+        yield Path(hack("up", "--control-plane", "--name", name))
     finally:
-        _hack("down", "--name", name)
+        hack("down", "--name", name)
 
 
 @pytest.fixture(scope="session")
 def crds(apiserver: Path) -> Kubectl:
     """kubectl at the API server, which knows our kinds."""
-    kubectl = Kubectl(_hack("tool", "kubectl"), apiserver)
+    kubectl = Kubectl(hack("tool", "kubectl"), apiserver)
     folder = str(ROOT / "crds")
     kubectl("apply", "--server-side", "--force-conflicts", f"--filename={folder}")
     kubectl("wait", "--for=condition=Established", "--timeout=30s", f"--filename={folder}")

@@ -15,7 +15,9 @@ CASES = ["default", "namespaced", "small", "everything"]
 @pytest.mark.parametrize("name", CASES)
 def test_renders_as_before(helm: Helm, name: str) -> None:
     # The CRDs are left out: test_crds.py compares them with their source.
-    rendered = helm.text(*values(name), "--set", "crds.install=false")
+    text = helm.text(*values(name), "--set", "crds.install=false")
+    # helm 3 and 4 differ in empty lines between the documents.
+    rendered = "".join(line for line in text.splitlines(keepends=True) if line.strip())
     golden = HERE / "golden" / f"{name}.yaml"
     if os.environ.get("UPDATE_GOLDEN"):
         golden.write_text(rendered)
