@@ -65,6 +65,7 @@ def _told(console: Console, start: float) -> Iterator[Show]:
         for line in changes(last[-1] if last else None, found):
             at = words.clock(time.monotonic() - start)
             console.print(f"{at} {line}", soft_wrap=True, markup=False)
+            console.file.flush()  # a log is read while it grows
         last[:] = [found]
 
     yield tell

@@ -66,8 +66,16 @@ def store_volume(claim: str) -> Manifest:
 def merged(
     defaults: Mapping[str, Mapping[str, Any]], over: Mapping[str, Mapping[str, Any]]
 ) -> Manifest:
-    """Resource requests and limits: the defaults, with single quantities replaced."""
-    merged = {
-        part: {**defaults.get(part, {}), **over.get(part, {})} for part in ("requests", "limits")
+    """Resource requests and limits: what the job says of a resource replaces both defaults of it.
+
+    Otherwise a request above a default limit, say, would make a pod that is refused.
+    """
+    spoken_of = {name for part in over.values() for name in part}
+    found = {
+        part: {
+            **{k: v for k, v in defaults.get(part, {}).items() if k not in spoken_of},
+            **over.get(part, {}),
+        }
+        for part in ("requests", "limits")
     }
-    return {part: values for part, values in merged.items() if values}
+    return {part: values for part, values in found.items() if values}
