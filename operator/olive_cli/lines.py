@@ -37,8 +37,8 @@ def _mark(stage: Stage | None) -> tuple[object, ...]:
 def _line(stage: Stage, width: int) -> str:
     percent = f"{stage.percent:3}%" if stage.state == "Running" and stage.percent else ""
     cells = [f"{stage.name:{width}}", f"{stage.state:9}", f"{percent:4}"]
-    if stage.state == "Succeeded" and stage.seconds:
-        cells.append(f"{stage.seconds:.0f} s")
+    if stage.state == "Succeeded" and not stage.cached:
+        cells.append(words.whole(stage.seconds))
         if stage.gpu_seconds:
             cells.append(f"{stage.gpu_seconds} GPU s")
     return "  ".join([*cells, words.note(stage)]).rstrip()

@@ -19,7 +19,16 @@ def took(stage: Stage, now: datetime) -> float | None:
     """Seconds that the stage took, or has taken so far; None if nothing was run for it."""
     if stage.state == "Running" and stage.started:
         return max((now - stage.started).total_seconds(), 0.0)
-    return stage.seconds or None
+    return stage.seconds if stage.seconds or _built(stage) else None
+
+
+def whole(seconds: float) -> str:
+    """Whole seconds, in words that tell a little from nothing."""
+    return f"{seconds:.0f} s" if seconds >= 1 else "<1 s"
+
+
+def _built(stage: Stage) -> bool:
+    return stage.state == "Succeeded" and not stage.cached
 
 
 def note(stage: Stage) -> str:

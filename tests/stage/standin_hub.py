@@ -41,7 +41,9 @@ class StandinHub:
 
     def downloads(self) -> list[str]:
         """The files whose bytes were asked for."""
-        return [line.split("/")[-1] for line in self.asked if re.match(r"GET .*(resolve|cdn)/", line)]
+        return [
+            line.split("/")[-1] for line in self.asked if re.match(r"GET .*(resolve|cdn)/", line)
+        ]
 
 
 @contextmanager
@@ -64,6 +66,7 @@ def serving(hub: StandinHub) -> Iterator[StandinHub]:
             self.end_headers()
             if self.command == "GET":
                 self.wfile.write(body)
+            self.close_connection = int(headers.get("Content-Length", len(body))) != len(body)
 
         def log_message(self, *args: Any) -> None:
             pass
@@ -94,7 +97,7 @@ def respond(hub: StandinHub, path: str, headers: Any) -> Answer:
         return 200, {}, body[::-1] if repository.damaged else body
     if match := re.match(r"/(datasets/)?([^/]+/[^/]+)/resolve/([^/]+)/(.+)$", path):
         name = f"{match[1] or 'models/'}{match[2]}"
-        return guarded(hub, name, match[3], headers, lambda repo: file(name, repo, match[4]))
+        return guarded(hub, name, match[3], headers, lambda repo: file(hub, name, repo, match[4]))
     return 404, {}, b"not found"
 
 
@@ -104,7 +107,11 @@ def guarded(hub: StandinHub, name: str, revision: str, headers: Any, then: Any) 
     repository = hub.repositories.get(name)
     if repository is None or (repository.private and not known):
         code = 404 if known else 401  # the hub does not tell strangers what exists
-        return code, {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"}, b""
+        return (
+            code,
+            {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"},
+            b"",
+        )
     if repository.gated:
         return 403, {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access is restricted"}, b""
     if revision not in ("main", COMMIT):
@@ -126,7 +133,7 @@ def listing(name: str, repository: Repository) -> Answer:
     return 200, {"Content-Type": "application/json"}, json.dumps(info).encode()
 
 
-def file(name: str, repository: Repository, path: str) -> Answer:
+def file(hub: StandinHub, name: str, repository: Repository, path: str) -> Answer:
     """A small file itself; a large one by redirect."""
     if path not in repository.files:
         return 404, {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": COMMIT}, b""
@@ -136,4 +143,5 @@ def file(name: str, repository: Repository, path: str) -> Answer:
     if len(body) < LARGE:
         return 200, headers, body
     linked = {"X-Linked-Size": str(len(body)), "X-Linked-Etag": f'"{digest}"'}
-    return 302, {**headers, **linked, "Location": f"/cdn/{name}/{path}"}, b""
+    elsewhere = hub.address.replace("127.0.0.1", "localhost")
+    return 302, {**headers, **linked, "Location": f"{elsewhere}/cdn/{name}/{path}"}, b""

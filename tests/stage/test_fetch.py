@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from lab import TEMPLATE, Lab
+
 from olive_contract.failures import FailureClass
 
 CONFIG = json.dumps({"architectures": ["Phi3ForCausalLM"]})
@@ -68,7 +69,10 @@ def test_one_copy_of_the_weights_is_kept(lab: Lab) -> None:
             id="no config",
         ),
         pytest.param(
-            {"tokenizer.json": None}, FailureClass.SOURCE_NOT_FOUND, "no tokenizer", id="no tokenizer"
+            {"tokenizer.json": None},
+            FailureClass.SOURCE_NOT_FOUND,
+            "no tokenizer",
+            id="no tokenizer",
         ),
         pytest.param(
             {"model.safetensors": None},
@@ -182,9 +186,7 @@ def test_an_adapter_tells_the_base_it_names(lab: Lab) -> None:
         ),
     ],
 )
-def test_another_kind_of_adapter_is_refused(
-    lab: Lab, config: str, weights: str, says: str
-) -> None:
+def test_another_kind_of_adapter_is_refused(lab: Lab, config: str, weights: str, says: str) -> None:
     lab.claim("lora/adapter_config.json", config)
     lab.claim(f"lora/{weights}", "weights")
     report = lab.run("fetch", {"what": "adapter", "source": "pvc://team/lora"})

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 from lab import Lab
+from standin_hub import COMMIT, TOKEN, Repository, StandinHub, serving
+
 from olive_contract.failures import FailureClass
 from olive_contract.keys import content_key
 from olive_contract.stage import Report
-from standin_hub import COMMIT, TOKEN, Repository, StandinHub, serving
 
 MODEL = {
     "config.json": json.dumps({"architectures": ["Phi3ForCausalLM"]}).encode(),
@@ -41,8 +42,8 @@ def fetch(lab: Lab, hub: StandinHub, what: str, source: str, token: str = "") ->
         "HF_ENDPOINT": hub.address,
         "HF_HUB_OFFLINE": "0",
         "OLIVE_HTTP_HOSTS": "127.0.0.1",
-        "NO_PROXY": "127.0.0.1",
-        "no_proxy": "127.0.0.1",
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
         **({"HF_TOKEN": token} if token else {}),
     }
     stage = lab.input("fetch", {"what": what, "source": source})
@@ -109,6 +110,12 @@ def test_a_refusal_says_what_to_do(
 def test_a_model_that_is_not_there_for_somebody_with_a_token(lab: Lab, hub: StandinHub) -> None:
     report = fetch(lab, hub, "model", "hf://owner/nothing", TOKEN)
     assert report.reason is FailureClass.SOURCE_NOT_FOUND
+
+
+def test_a_hub_that_cannot_be_reached_is_worth_another_attempt(lab: Lab, hub: StandinHub) -> None:
+    hub.address = "http://127.0.0.1:1"
+    report = fetch(lab, hub, "model", "hf://owner/name")
+    assert report.reason is FailureClass.STAGE_ERROR
 
 
 def test_data_by_address_is_followed_over_redirects(lab: Lab, hub: StandinHub) -> None:

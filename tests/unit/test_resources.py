@@ -6,7 +6,10 @@ import pytest
 
 from olive_operator.build.pod import merged
 
-DEFAULTS = {"requests": {"cpu": 2, "memory": "4Gi"}, "limits": {"memory": "6Gi"}}
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "requests": {"cpu": 2, "memory": "4Gi"},
+    "limits": {"memory": "6Gi"},
+}
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from olive_cli import words
 from olive_cli.view import Job
 
 from olive_demo import images, install, model, story, target
@@ -62,7 +63,7 @@ def _summary(
     ready: Target, timeline: Timeline, job: Job, answers: Answers, problems: list[str]
 ) -> str:
     stages = [
-        f"  {s.name:18} {'cached' if s.cached else f'{s.seconds:.0f} s':>7}" for s in job.stages
+        f"  {s.name:18} {'cached' if s.cached else words.whole(s.seconds):>7}" for s in job.stages
     ]
     verdict = "; ".join(problems) or "the adapter has learnt what the base does not know"
     return "\n".join(

@@ -24,7 +24,7 @@ def _from_cluster(target: Target, tell: Tell) -> None:
         tell(f"deleting namespace {DEMO}")
         target.kubectl("delete", "namespace", DEMO, "--wait")
     if not ours(target, SYSTEM):
-        tell("the operator is not the demo's; it stays")
+        tell("there is no operator of the demo's")
         return
     target.helm("uninstall", RELEASE, "--namespace", SYSTEM, "--ignore-not-found", "--wait")
     target.kubectl("delete", "namespace", SYSTEM, "--wait")
@@ -32,7 +32,8 @@ def _from_cluster(target: Target, tell: Tell) -> None:
         if not target.kubectl("get", "crd", crd, "--ignore-not-found"):
             continue
         if target.kubectl("get", crd, "--all-namespaces", "--ignore-not-found"):
-            tell(f"{crd} stays: there are objects of it that are not the demo's")
+            tell(f"{crd} stays: there are objects of it that are not the demo's; without an")
+            tell(f"operator nothing comes of them. To be rid of them: kubectl delete crd {crd}")
         else:
             target.kubectl("delete", "crd", crd)
     tell("removed")

@@ -14,6 +14,7 @@ from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
     HfHubHTTPError,
+    LocalEntryNotFoundError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
@@ -130,6 +131,9 @@ def _of_status(source: Hub, error: Exception) -> StageFailure:
             f"the hub answered {status} for {source}: it does not exist, or the token may not "
             "read it; check the name, and give secretRef a Secret whose token has read access",
         )
-    if status == 404 or isinstance(error, EntryNotFoundError):
+    unreached = isinstance(
+        error, LocalEntryNotFoundError
+    )  # no connection, no cache to fall back on
+    if status == 404 or (isinstance(error, EntryNotFoundError) and not unreached):
         return StageFailure(FailureClass.SOURCE_NOT_FOUND, f"{source} is not on the hub")
     return StageFailure(FailureClass.STAGE_ERROR, f"the hub failed for {source}: {error}")

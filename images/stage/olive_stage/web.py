@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urljoin
 
 import requests
 
@@ -14,6 +15,7 @@ from olive_stage.work import invalid
 TIMEOUT_SECONDS = 60.0
 """Without a byte, not for the whole transfer."""
 
+REDIRECTS = 5
 FILE = "download"
 
 
@@ -29,17 +31,27 @@ class WebOrigin:
 
     def bring(self, out: Path) -> tuple[File, ...]:
         """Download the file; a transfer that ends early is an error."""
-        with requests.get(self.source.url, stream=True, timeout=TIMEOUT_SECONDS) as answer:
+        with requests.Session() as session:
+            answer = self.follow(session)
             self.check(answer)
             length = int(answer.headers.get("Content-Length") or 0)
             answer.raw.decode_content = True
-            file = write(cast(Any, answer.raw), out, FILE, Meter(length))
-            return (file,)
+            return (write(cast(Any, answer.raw), out, FILE, Meter(length)),)
+
+    def follow(self, session: requests.Session) -> requests.Response:
+        """The first answer that is no redirect; an address that is not https is never asked."""
+        url = self.source.url
+        for _ in range(REDIRECTS):
+            if not may_read(url):
+                raise invalid(f"{self.source} leads to {url}, which is not https")
+            answer = session.get(url, stream=True, timeout=TIMEOUT_SECONDS, allow_redirects=False)
+            if not answer.is_redirect:
+                return answer
+            url = urljoin(url, answer.headers["Location"])
+        raise invalid(f"{self.source} is redirected more than {REDIRECTS} times")
 
     def check(self, answer: requests.Response) -> None:
-        """A StageFailure in words unless the file is being sent, over https all the way."""
-        if insecure := [r.url for r in [*answer.history, answer] if not may_read(r.url)]:
-            raise invalid(f"{self.source} leads to {insecure[0]}, which is not https")
+        """A StageFailure in words unless the file is being sent."""
         code = answer.status_code
         if code in (401, 403):
             raise StageFailure(
