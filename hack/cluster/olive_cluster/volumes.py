@@ -23,7 +23,6 @@ def offer(places: Places, count: int, size: str, storage_class: str, tmpfs: str 
     Those whose claim is gone are emptied and offered again before new ones are made. With
     `tmpfs`, each new one is a file system in memory of that size, to be filled up by tests.
     """
-    apply(places, [_class(storage_class)])
     listed = json.loads(kubectl(places, "get", "persistentvolumes", "--output=json"))["items"]
     mine = [item for item in listed if item["spec"]["storageClassName"] == storage_class]
     free = 0
@@ -43,7 +42,7 @@ def offer(places: Places, count: int, size: str, storage_class: str, tmpfs: str 
             mount = ["mount", "-t", "tmpfs", "-o", f"size={tmpfs}", "tmpfs", str(folder)]
             run([*enter_sandbox(places), *mount])
         made.append(volume_manifest(name, folder, size, storage_class, places.name))
-    apply(places, made)
+    apply(places, [_class(storage_class), *made])
 
 
 def _empty(folder: Path, places: Places) -> None:
