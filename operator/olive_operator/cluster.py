@@ -32,18 +32,23 @@ class ClusterError(Exception):
 
     def __init__(self, error: DynamicApiError) -> None:
         try:
-            said = json.loads(error.body or "")["message"]
-        except (TypeError, ValueError, KeyError):
-            said = str(error.reason)
-        super().__init__(f"{error.status} {said}")
+            said = json.loads(error.body or "")
+        except ValueError:
+            said = {}
+        super().__init__(f"{error.status} {said.get('message', error.reason)}")
         self.status = error.status
+        causes = (said.get("details") or {}).get("causes") or []
+        self.causes = {cause.get("reason", "") for cause in causes}
 
 
 class Cluster(Protocol):
     """What carrying out a plan, and following it, needs of a cluster."""
 
     async def create(self, manifest: Manifest) -> None:
-        """Create the object; one of that name that is there already is left as it is."""
+        """Create the object; one of that name that is there already is left as it is.
+
+        In a namespace that is being deleted nothing is created, and nothing is missed.
+        """
 
     async def apply(self, manifest: Manifest) -> None:
         """Server-side apply under our field manager."""
@@ -72,7 +77,7 @@ class KubernetesCluster:
         try:
             await self._request("post", _collection(manifest), body=manifest)
         except ClusterError as error:
-            if error.status != 409:
+            if error.status != 409 and "NamespaceTerminating" not in error.causes:
                 raise
 
     async def apply(self, manifest: Manifest) -> None:

@@ -67,7 +67,11 @@ def test_secret_that_does_not_exist_is_waited_for(cluster: Cluster, store: str, 
     message = cluster.await_stalled(name, "SecretNotFound")
     assert f'secret "{name}-token" does not exist in this namespace' in message
     cluster.run_kubectl("create", "secret", "generic", f"{name}-token", "--from-literal=token=x")
-    cluster.await_ready(name)
+
+    def ready() -> bool:
+        return cluster.condition(name, "Ready").get("status") == "True"
+
+    eventually("the job Ready without another word", ready, 180)
 
 
 def test_full_disk_leaves_nothing_half_and_goes_on_when_there_is_room(

@@ -14,6 +14,7 @@ from olive_demo import images, install, model, story, target
 from olive_demo.answers import Answers
 from olive_demo.diagnosis import diagnosis
 from olive_demo.removal import remove
+from olive_demo.shell import alone
 from olive_demo.target import Target
 from olive_demo.timeline import StepFailed, Timeline
 
@@ -24,10 +25,11 @@ def main() -> None:
     timeline = Timeline()
     chosen = target.chosen(os.environ)
     try:
-        if arguments.command == "down":
-            timeline.step("down", lambda tell: remove(chosen, tell))
-            return
-        sys.exit(_up(chosen, timeline, arguments.json))
+        with alone(lambda line: timeline.say("demo", line)):
+            if arguments.command == "down":
+                timeline.step("down", lambda tell: remove(chosen, tell))
+                return
+            sys.exit(_up(chosen, timeline, arguments.json))
     except StepFailed as failed:
         print(f"\n{failed}", file=sys.stderr)
         if failed.cause.log:

@@ -12,9 +12,9 @@ from olive_demo.target import Target
 def diagnosis(target: Target) -> str:
     """Everything worth reading, under headings, and what to look at next."""
     parts = [f"{title}\n{_indented(text)}" for title, text in _findings(target) if text.strip()]
-    logs = BUILD.relative_to(ROOT)
     parts.append(
-        f"To look at:\n  {logs}/*.log\n"
+        f"To look at, in {target}:\n"
+        f"  {BUILD.relative_to(ROOT)}/*.log\n"
         f"  kubectl get olive,pods,events -n {DEMO}\n"
         f"  kubectl logs -n {SYSTEM} deployment/{RELEASE}"
     )
@@ -30,12 +30,16 @@ def _findings(target: Target) -> Iterator[tuple[str, str]]:
                 name = pod["metadata"]["name"]
                 log = _said(target, "logs", name, "-n", namespace, "--tail=15")
                 yield f"Pod {namespace}/{name}: {trouble}", log or "(no log)"
-        warnings = [
-            f"{e['involvedObject']['kind']}/{e['involvedObject']['name']}: {e['message']}"
-            for e in _items(target, "events", namespace)
-            if e["type"] == "Warning"
-        ]
-        yield f"Warnings in {namespace}:", "\n".join(warnings[-8:])
+        yield f"Warnings in {namespace}, the latest last:", _warnings(target, namespace)
+
+
+def _warnings(target: Target, namespace: str) -> str:
+    events = [e for e in _items(target, "events", namespace) if e["type"] == "Warning"]
+    events.sort(key=lambda e: e.get("lastTimestamp") or e["metadata"]["creationTimestamp"])
+    return "\n".join(
+        f"{e['involvedObject']['kind']}/{e['involvedObject']['name']}: {e['message']}"
+        for e in events[-8:]
+    )
 
 
 def _trouble(pod: dict[str, Any]) -> str:

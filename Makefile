@@ -1,0 +1,103 @@
+# `make help` tells what there is. Needed: Linux, Python 3.11 or newer with venv, Go, and root for the cluster.
+# Everything else is installed below .venv, images/*/.venv and .build, and in ~/.cache/olive-operator.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+UV_VERSION := 0.13.8
+UV := $(or $(shell command -v uv),$(CURDIR)/.build/tools/bin/uv)
+PY := .venv/bin/python
+RESULTS := $(CURDIR)/.build/test
+SUITES := check chart apiserver stage serve cluster e2e
+
+##@ The product
+.PHONY: demo demo-down images
+demo: .venv/.synced ## the whole product on this machine, or on the cluster of KUBECONFIG or CONTEXT; JSON=FILE keeps the times
+	@$(PY) hack/demo up $(if $(JSON),--json $(JSON))
+demo-down: .venv/.synced ## remove every trace of the demo
+	@$(PY) hack/demo down
+images: ## build the three images
+	@$(PYTHON) hack/images build
+
+##@ Development
+.PHONY: check check-style check-types check-types-stage check-types-serve check-imports check-tests format
+CHECKS := check-style check-types check-types-stage check-types-serve check-imports check-tests
+check: .venv/.synced images/serve/.venv/.synced images/stage/.venv/.synced ## style, types, import layers and the quick tests: the gate, under a minute
+	@$(MAKE) -j2 --keep-going --output-sync=target $(CHECKS)
+check-style:
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+check-types:
+	@.venv/bin/mypy
+	@MYPYPATH=hack/cluster:hack/images:hack/demo:operator .venv/bin/mypy -p olive_cluster -p olive_images -p olive_demo
+	@MYPYPATH=bench .venv/bin/mypy bench
+check-types-stage:
+	@cd images/stage && .venv/bin/mypy
+check-types-serve:
+	@cd images/serve && .venv/bin/mypy
+check-imports:
+	@.venv/bin/lint-imports --no-logo
+check-tests:
+	@$(PY) -m pytest tests/unit tests/golden tests/cli --junitxml=$(RESULTS)/check.xml
+format: .venv/.synced ## let ruff correct style and imports
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+##@ Tests
+.PHONY: test set-up $(SUITES:%=test-%)
+test: set-up ## everything; each suite also by itself: make test-SUITE
+	@mkdir -p $(RESULTS); rm -f $(RESULTS)/summary
+	@for suite in $(SUITES); do \
+	    echo "=== $$suite"; start=$$SECONDS; \
+	    if $(MAKE) test-$$suite; then result=passed; else result=FAILED; fi; \
+	    printf '%-10s  %-6s  %4d s\n' $$suite $$result $$((SECONDS - start)) >> $(RESULTS)/summary; \
+	done
+	@echo "=== results (more in $(RESULTS))"; cat $(RESULTS)/summary; ! grep -q FAILED $(RESULTS)/summary
+test-check: check
+test-chart test-apiserver test-cluster test-e2e: test-%: .venv/.synced
+	@$(PY) -m pytest tests/$* --durations=10 --junitxml=$(RESULTS)/$*.xml
+test-stage: images/stage/.venv/.synced
+	@cd images/stage && .venv/bin/python -m pytest -c pyproject.toml ../../tests/stage --durations=10 --junitxml=$(RESULTS)/stage.xml
+test-serve: images/serve/.venv/.synced
+	@cd images/serve && .venv/bin/python -m pytest ../../tests/serve --durations=10 --junitxml=$(RESULTS)/serve.xml
+
+# What waits for the network goes on beside what keeps the processor busy.
+SETUP := .venv/.synced images/serve/.venv/.synced images/stage/.venv/.synced set-up-programs set-up-images
+.PHONY: set-up-programs set-up-images
+set-up: ## everything that tests need: environments, the cluster's programs, the images
+	@$(MAKE) -j$(words $(SETUP)) --output-sync=target $(SETUP)
+set-up-programs:
+	@$(PYTHON) hack/cluster build
+set-up-images:
+	@$(PYTHON) hack/images build
+
+##@ The cluster and the benches
+.PHONY: cluster-up cluster-down bench
+cluster-up: ## a one-node Kubernetes on this machine; prints the path of its kubeconfig
+	@$(PYTHON) hack/cluster up
+cluster-down: ## take it down
+	@$(PYTHON) hack/cluster down
+bench: .venv/.synced ## where the demo's time goes, and what memory the operator takes
+	@$(PY) bench/demo_time.py
+	@$(PY) bench/operator_memory.py
+
+##@ Around it
+.PHONY: help clean
+help: ## this
+	@awk -F ':.*## ' '/^##@ /{print "\n" substr($$0, 5)} /^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
+clean: ## remove environments and results; the caches in ~/.cache/olive-operator stay
+	rm -rf .build .venv images/*/.venv .mypy_cache .ruff_cache .pytest_cache
+
+# One environment for each lock. The lock decides, never a newer release.
+.venv/.synced: pyproject.toml uv.lock | $(UV)
+	@echo "environment: ."; $(UV) sync --frozen --quiet --python $(PYTHON); touch $@
+images/%/.venv/.synced: images/%/pyproject.toml images/%/uv.lock | $(UV)
+	@echo "environment: images/$*"; $(UV) sync --frozen --quiet --python $(PYTHON) --project images/$*; touch $@
+$(CURDIR)/.build/tools/bin/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo "error: $(PYTHON) is older than 3.11; set PYTHON to a newer one" >&2; exit 1; }
+	@$(PYTHON) -m venv .build/tools \
+	    || { echo "error: $(PYTHON) has no venv; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@.build/tools/bin/pip install --quiet uv==$(UV_VERSION)
