@@ -1,16 +1,18 @@
 """What Prometheus reads of the operator. Labels are bounded: no job names, no keys."""
 
-from collections.abc import Callable, Mapping
+from collections import Counter as Tally
+from collections.abc import Callable, Iterator
 from typing import Final
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, Metric
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from olive_operator.api.status import State, Status
 
 _STAGE_BUCKETS: Final = (1, 5, 15, 30, 60, 120, 300, 600, 1200, 2400, 4800, 9600)
 _FAST_BUCKETS: Final = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5)
 
-JOBS = Gauge("olive_jobs", "OptimizationJobs by phase.", ["namespace", "phase"])
 STAGE_SECONDS = Histogram(
     "olive_stage_duration_seconds",
     "How long attempts that succeeded ran, by kind of stage.",
@@ -37,11 +39,20 @@ def watch_queue(depth: Callable[[], int]) -> None:
     QUEUE_DEPTH.set_function(depth)
 
 
-def count_phases(phases: Mapping[tuple[str, str], str]) -> None:
-    """Set the gauge of jobs from the phase of every job, by namespace and name."""
-    JOBS.clear()
-    for (namespace, _), phase in phases.items():
-        JOBS.labels(namespace, phase).inc()
+class Phases(Collector):
+    """``olive_jobs``, counted from the phase of every job whenever the metrics are read."""
+
+    def __init__(self) -> None:
+        self.of: dict[tuple[str, str], str] = {}
+
+    def collect(self) -> Iterator[Metric]:
+        found = GaugeMetricFamily(
+            "olive_jobs", "OptimizationJobs by phase.", labels=["namespace", "phase"]
+        )
+        jobs = ((namespace, phase) for (namespace, _), phase in self.of.copy().items())
+        for labels, number in Tally(jobs).items():
+            found.add_metric(labels, number)
+        yield found
 
 
 def count(namespace: str, before: Status, after: Status) -> None:

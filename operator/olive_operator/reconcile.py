@@ -51,7 +51,7 @@ class Reconciler:
         self._written: dict[JobKey, dict[str, Any]] = {}
         self._failures: dict[JobKey, int] = {}
         self._progress: dict[JobKey, dict[str, Progress]] = {}
-        self._phases: dict[JobKey, str] = {}
+        self.phases = metrics.Phases()
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -107,17 +107,15 @@ class Reconciler:
         if written:
             self._written[key] = trimmed_job(written)
             metrics.count(key[0], seen.job.status, found.status)
-        self._phases[key] = found.status.phase
-        metrics.count_phases(self._phases)
+        self.phases.of[key] = found.status.phase
         if found.again:
             self._queue.add_after(key, max((found.again - now).total_seconds(), 0))
         if self._to_follow(records) or _loading(found.status.serving):
             self._queue.add_after(key, self._config.progressSeconds)
 
     def _forget(self, key: JobKey) -> None:
-        for known in (self._written, self._failures, self._progress, self._phases):
+        for known in (self._written, self._failures, self._progress, self.phases.of):
             known.pop(key, None)
-        metrics.count_phases(self._phases)
 
     def _newest(self, key: JobKey, records: Records) -> Records:
         """With the job as it was last written, while the watch has not brought that yet."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 import kopf
+import prometheus_client
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
@@ -45,7 +46,9 @@ async def run(config: Config, liveness: str | None) -> None:
 
         async def reconcile() -> None:
             index = handlers.KopfIndex(await views)
-            await Reconciler(queue, index, cluster, config).run()
+            reconciler = Reconciler(queue, index, cluster, config)
+            prometheus_client.REGISTRY.register(reconciler.phases)
+            await reconciler.run()
 
         loop = asyncio.create_task(reconcile(), name="reconcile")
         watching = asyncio.create_task(

@@ -220,9 +220,9 @@ class Cluster:
 
     # The node and the operator
 
-    def advertise_gpus(self, count: int, product: str = "NVIDIA-A10") -> None:
+    def advertise_gpus(self, count: int, product: str = "") -> None:
         hack = [sys.executable, str(self.root / "hack/cluster")]
-        _output(*hack, "gpu", str(count), "--product", product)
+        _output(*hack, "gpu", str(count), *(["--product", product] if product else []))
 
     def offer_small_volume(self, size: str) -> str:
         """A volume that is truly so small; the name of its StorageClass."""

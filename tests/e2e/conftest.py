@@ -36,7 +36,7 @@ def cluster(demo: dict[str, Any]) -> Cluster:
     return Cluster.of_hack(ROOT, NAMESPACE)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def store(cluster: Cluster) -> str:
     """An empty claim, under a name that was never there."""
     name = f"store-{uuid.uuid4().hex[:8]}"
@@ -45,8 +45,8 @@ def store(cluster: Cluster) -> str:
 
 
 @pytest.fixture
-def no_gpu(cluster: Cluster) -> Iterator[None]:
-    """The node offers no GPU, before and after."""
-    cluster.advertise_gpus(0)
+def other_gpu(cluster: Cluster) -> Iterator[None]:
+    """The node offers a GPU of another product than the stories ask for; none afterwards."""
+    cluster.advertise_gpus(1, "Tesla-T4")
     yield
     cluster.advertise_gpus(0)

@@ -31,8 +31,8 @@ def test_demo_answers_as_it_was_trained(demo: dict[str, Any]) -> None:
     assert demo["answers"]["adapter"] != demo["answers"]["base"]
 
 
-def test_job_that_asks_for_a_gpu_says_that_there_is_none(
-    cluster: Cluster, store: str, no_gpu: None
+def test_job_waits_for_its_gpu_with_a_sentence_and_then_runs_every_stage_once(
+    cluster: Cluster, store: str, other_gpu: None
 ) -> None:
     gpu = {"count": 1, "products": ["NVIDIA-A10"]}
     cluster.create("travel", job(store, adapter("travel"), gpu=gpu))
@@ -43,7 +43,7 @@ def test_job_that_asks_for_a_gpu_says_that_there_is_none(
     says = "no node offers nvidia.com/gpu with product NVIDIA-A10"
     eventually("the sentence", lambda: says in message(), 200)
     assert cluster.condition("travel", "Stalled")["status"] == "False"
-    cluster.advertise_gpus(1)
+    cluster.advertise_gpus(1, "NVIDIA-A10")
     percents = set()
 
     def trained() -> bool:
