@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin starve on a shared node
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers

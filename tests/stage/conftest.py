@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 os.environ.update(HF_HUB_OFFLINE="1", CI="1", ORT_DISABLE_TELEMETRY="1")
-os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ.update(TOKENIZERS_PARALLELISM="false", OMP_WAIT_POLICY="PASSIVE")
 sys.path.insert(0, str(Path(__file__).parent))  # lab and standin_hub, whatever the working folder
 
 from lab import EVALUATE, EXAMPLE, EXPORT, GPTQ, RTN, TEMPLATE, Lab, finetune

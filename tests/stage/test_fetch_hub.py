@@ -40,7 +40,7 @@ def hub() -> Iterator[StandinHub]:
 def fetch(lab: Lab, hub: StandinHub, what: str, source: str, token: str = "") -> Report:
     lab.environment = {
         "HF_ENDPOINT": hub.address,
-        "HF_HUB_OFFLINE": "0",
+        "HF_HUB_OFFLINE": "1",  # as the image says; fetch alone goes to the hub
         "OLIVE_HTTP_HOSTS": "127.0.0.1",
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",
@@ -118,10 +118,25 @@ def test_a_hub_that_cannot_be_reached_is_worth_another_attempt(lab: Lab, hub: St
     assert report.reason is FailureClass.STAGE_ERROR
 
 
+def test_a_signature_is_not_kept_in_the_artifact(lab: Lab, hub: StandinHub) -> None:
+    hub.pages["/rows"] = (200, {}, ROWS)
+    report = fetch(lab, hub, "data", f"{hub.address}/rows?sig=secret")
+    assert lab.artifact(report.key).about["source"] == "http://127.0.0.1/rows"
+
+
 def test_data_by_address_is_followed_over_redirects(lab: Lab, hub: StandinHub) -> None:
     hub.pages["/rows"] = (302, {"Location": "/real.jsonl"}, b"")
     hub.pages["/real.jsonl"] = (200, {}, ROWS)
     assert fetch(lab, hub, "data", f"{hub.address}/rows").metrics == {"rows": 1}
+
+
+@pytest.mark.parametrize("answers", [True, False], ids=["refused", "not reached"])
+def test_a_signed_address_is_not_told_on(lab: Lab, hub: StandinHub, answers: bool) -> None:
+    hub.pages["/rows"] = (403, {}, b"")
+    address = hub.address if answers else "http://127.0.0.1:1"
+    report = fetch(lab, hub, "data", f"{address}/rows?sig=secret")
+    assert "127.0.0.1/rows" in report.message
+    assert "secret" not in report.to_json()
 
 
 @pytest.mark.parametrize(

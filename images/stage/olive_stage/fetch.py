@@ -50,7 +50,7 @@ def fetch(
         return there, True
     with store.building(PENDING) as out:
         files = origin.bring(out)
-        about: dict[str, object] = {"source": params.source}
+        about: dict[str, object] = {"source": str(source.parse(params.source, params.what))}
         metrics = {}
         if params.what == "data":
             metrics["rows"] = float(normalise(out, files, form))

@@ -46,6 +46,8 @@ def graft(path: Path) -> list[Site]:
         raise RuntimeError("the exported graph has no projections to put a LoRA beside")
     del graph.node[:]
     graph.node.extend(nodes)
+    # The builder adds the commit of whatever git repository it is called in.
+    model.producer_version = model.producer_version.partition("+")[0]
     onnx.save(model, path)
     return sites
 

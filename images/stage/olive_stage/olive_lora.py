@@ -6,6 +6,7 @@ fits, all but merging, which packed weights do not allow.
 """
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,9 @@ def add_lora(model: PreTrainedModel, lora: Lora) -> PeftModel:
         task_type="CAUSAL_LM",
     )
     config._register_custom_module({QuantLinear: QuantLora})
-    return get_peft_model(model, config)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Unsupported layer type")  # supported: see QuantLora
+        return get_peft_model(model, config)
 
 
 def targets_of(model: PreTrainedModel) -> set[str]:

@@ -32,7 +32,7 @@ def run(stage: StageInput, tail: Sequence[str] = ()) -> Report:
     try:
         Path(stage.store).mkdir(parents=True, exist_ok=True)
         report = attempt(stage, needed, lambda: time.monotonic() - started)
-    except (Exception, Cancelled) as error:
+    except (Exception, Cancelled, SystemExit) as error:  # a library may think that it is a program
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         failure = failure_of(error, root=Path(stage.store), needed=needed.bytes, tail=tuple(tail))
         if not isinstance(error, StageFailure | Cancelled):

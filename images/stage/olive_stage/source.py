@@ -43,12 +43,12 @@ class Claim:
 
 @dataclass(frozen=True)
 class Web:
-    """One file behind an address."""
+    """One file behind an address; what may be a signature in it is never shown."""
 
     url: str
 
     def __str__(self) -> str:
-        return self.url
+        return shown(self.url)
 
 
 Source = Hub | Claim | Web
@@ -83,6 +83,12 @@ def may_read(url: str) -> bool:
     return bool(parts.hostname) and (
         parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in allowed)
     )
+
+
+def shown(url: str) -> str:
+    """The address without user, password and query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}{parts.path}"
 
 
 def _article(what: str) -> str:

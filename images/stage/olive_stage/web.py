@@ -9,7 +9,7 @@ import requests
 from olive_contract.artifact import File
 from olive_contract.failures import FailureClass, StageFailure
 from olive_stage.copying import Meter, write
-from olive_stage.source import Web, may_read
+from olive_stage.source import Web, may_read, shown
 from olive_stage.work import invalid
 
 TIMEOUT_SECONDS = 60.0
@@ -32,7 +32,13 @@ class WebOrigin:
     def bring(self, out: Path) -> tuple[File, ...]:
         """Download the file; a transfer that ends early is an error."""
         with requests.Session() as session:
-            answer = self.follow(session)
+            try:
+                answer = self.follow(session)
+            except requests.RequestException as error:  # its text may hold the whole address
+                raise StageFailure(
+                    FailureClass.STAGE_ERROR,
+                    f"{self.source} cannot be reached ({type(error).__name__})",
+                ) from None
             self.check(answer)
             length = int(answer.headers.get("Content-Length") or 0)
             answer.raw.decode_content = True
@@ -43,7 +49,7 @@ class WebOrigin:
         url = self.source.url
         for _ in range(REDIRECTS):
             if not may_read(url):
-                raise invalid(f"{self.source} leads to {url}, which is not https")
+                raise invalid(f"{self.source} leads to {shown(url)}, which is not https")
             answer = session.get(url, stream=True, timeout=TIMEOUT_SECONDS, allow_redirects=False)
             if not answer.is_redirect:
                 return answer
