@@ -23,6 +23,7 @@ images: ## build the three images
 
 ##@ Development
 .PHONY: check check-style check-types check-types-stage check-types-serve check-imports check-tests format
+TYPED_TESTS := $(addprefix tests/,unit builders golden apiserver chart cli e2e)
 CHECKS := check-style check-types check-types-stage check-types-serve check-imports check-tests
 check: .venv/.synced images/serve/.venv/.synced images/stage/.venv/.synced ## style, types, import layers and the quick tests: the gate, under a minute
 	@$(MAKE) -j2 --keep-going --output-sync=target $(CHECKS)
@@ -33,6 +34,7 @@ check-types:
 	@.venv/bin/mypy
 	@MYPYPATH=hack/cluster:hack/images:hack/demo:operator .venv/bin/mypy -p olive_cluster -p olive_images -p olive_demo
 	@MYPYPATH=bench .venv/bin/mypy bench
+	@MYPYPATH=operator:tests:hack/demo:hack/cluster:hack/images .venv/bin/mypy $(TYPED_TESTS)
 check-types-stage:
 	@cd images/stage && .venv/bin/mypy
 check-types-serve:

@@ -247,9 +247,11 @@ def test_deleting_a_job_takes_its_children_and_nothing_else_even_with_the_operat
     eventually(
         "every stage done", lambda: jobs.status("travel").get("progress") == f"{len(STAGES)}/7"
     )
-    services = lambda: [  # noqa: E731
-        s.metadata.name for s in jobs.core.list_namespaced_service(jobs.namespace).items
-    ]
+
+    def services() -> list[str]:
+        found = jobs.core.list_namespaced_service(jobs.namespace).items
+        return [service.metadata.name for service in found]
+
     eventually("the Service", lambda: "travel-serving" in services())
     operator.stop()
     jobs.delete("travel")
