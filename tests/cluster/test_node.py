@@ -2,12 +2,11 @@
 
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.cluster.conftest import Namespace, hack
+from .namespace import Namespace, eventually, hack
 
 pytestmark = pytest.mark.cluster
 
@@ -68,9 +67,7 @@ def test_a_job_that_is_not_root_writes_to_a_claim_and_leaves_a_message(
         assert namespace.get("pods", ended, f"--selector=job-name={name}") == message
 
 
-def test_a_service_answers_the_machine(
-    namespace: Namespace, eventually: Callable[[Callable[[], bool]], None]
-) -> None:
+def test_a_service_answers_the_machine(namespace: Namespace) -> None:
     spec = pod(namespace.image, SERVE, ports=[{"containerPort": 8080}])
     web = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "labels": {"app": "web"}}}
     ports = [{"port": 80, "targetPort": 8080}]

@@ -84,13 +84,9 @@ class Cluster:
         self._custom.create_namespaced_custom_object(*self._jobs, manifest)
 
     def edit(self, name: str, spec: dict[str, Any]) -> None:
-        manifest = {
-            "apiVersion": "/".join(GROUP),
-            "kind": "OptimizationJob",
-            "metadata": {"name": name},
-            "spec": spec,
-        }
-        self.run_kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=manifest)
+        """Replace the whole spec."""
+        change = json.dumps([{"op": "replace", "path": "/spec", "value": spec}])
+        self.run_kubectl("patch", "optimizationjob", name, "--type=json", f"--patch={change}")
 
     def delete(self, name: str) -> None:
         self._custom.delete_namespaced_custom_object(*self._jobs, name)

@@ -17,8 +17,11 @@ def up(places: Places, *, only_control_plane: bool) -> None:
         processes = Processes(places)
         running = processes.all()
         if running and all(running.values()):
+            if only_control_plane == ("kubelet" in running):
+                kind = "has no node" if "kubelet" not in running else "has a node"
+                raise ClusterError(f"cluster {places.name!r} is up but {kind}: use another --name")
             say(f"cluster {places.name!r} is already up")
-            if "kubelet" in running:
+            if not only_control_plane:
                 _refill(places)
             return
         if any(running.values()):
@@ -31,6 +34,8 @@ def up(places: Places, *, only_control_plane: bool) -> None:
         try:
             _control_plane(processes) if only_control_plane else _node(processes)
         except ClusterError as error:
+            if not places.logs.exists():
+                raise
             raise ClusterError(f"{error}\n(the logs stay in {places.logs} until `down`)") from None
 
 
@@ -39,13 +44,15 @@ def down(places: Places, *, purge: bool) -> None:
     with locked(places.root):
         _remove(Processes(places))
         if purge:
+            users = [other.name for other in _clusters() if Processes(other).pid("containerd")]
+            if users:
+                raise ClusterError(f"cluster {users[0]!r} uses the images: take it down first")
             shutil.rmtree(CONTAINERD, ignore_errors=True)
-    places.root.with_name(places.root.name + ".lock").unlink(missing_ok=True)
 
 
 def status() -> bool:
     """Tell of every cluster and its processes; whether all that should run does."""
-    every = [Places(path.name) for path in sorted(CLUSTERS.glob("*")) if path.is_dir()]
+    every = _clusters()
     healthy = bool(every)
     for places in every:
         print(f"{places.name}: KUBECONFIG={places.kubeconfig}")
@@ -55,6 +62,10 @@ def status() -> bool:
     if not every:
         print("no cluster is up")
     return healthy
+
+
+def _clusters() -> list[Places]:
+    return [Places(path.name) for path in sorted(CLUSTERS.glob("*")) if path.is_dir()]
 
 
 def _control_plane(processes: Processes) -> None:

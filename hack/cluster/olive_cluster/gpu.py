@@ -4,12 +4,14 @@ import json
 
 from olive_cluster.control_plane import kubectl
 from olive_cluster.places import Places
+from olive_cluster.sandbox import require_node
 
 RESOURCE = "nvidia.com/gpu"
 
 
 def advertise(places: Places, count: int, product: str | None) -> None:
     """Set the node's number of GPUs and their product; no GPUs and no product remove them."""
+    require_node(places)
     node = f"node/{places.name}"
     amounts = {RESOURCE: str(count) if count else None}
     status = json.dumps({"status": {"capacity": amounts, "allocatable": amounts}})

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from olive_cluster.binaries import binary
 from olive_cluster.node import PAUSE_IMAGE
 from olive_cluster.places import CONTENT, Places
-from olive_cluster.sandbox import no_node
+from olive_cluster.sandbox import require_node
 from olive_cluster.shell import ClusterError, run, say
 
 _TYPE = "application/vnd.oci.image."
@@ -26,6 +26,7 @@ def ctr(places: Places) -> list[str]:
 
 def refs(places: Places) -> list[str]:
     """The images of the node, by name."""
+    require_node(places)  # ctr would wait long for a socket that is not there
     listed = run([*ctr(places), "images", "list", "--quiet"]).split()
     return sorted(ref for ref in listed if not ref.startswith("sha256:"))
 
@@ -36,14 +37,12 @@ def load(places: Places, archive: Path, ref: str) -> None:
     Of a folder only those blobs travel that containerd does not hold: a new image that shares
     its big layers with an older one is there in a second or two.
     """
-    if not places.containerd_socket.exists():
-        raise no_node(places)
     if ref in refs(places):
         say(f"{ref} is on the node already")
         return
     if archive.is_dir():
         stored = {path.name for path in CONTENT.iterdir()} if CONTENT.is_dir() else set()
-        _stream(places, _pack(archive, ref, stored))
+        _stream(places, pack(archive, ref, stored))
     else:
         run([*ctr(places), "images", "import", str(archive)])
     if ref not in refs(places):
@@ -60,7 +59,7 @@ def load_pause(places: Places) -> None:
 Entry = tuple[str, bytes | Path]
 
 
-def _pack(layout: Path, ref: str, stored: Iterable[str]) -> Iterator[Entry]:
+def pack(layout: Path, ref: str, stored: Iterable[str]) -> Iterator[Entry]:
     """The entries of an archive of one image of a layout, less the blobs that are stored."""
     index = json.loads((layout / "index.json").read_text())
     named = "org.opencontainers.image.ref.name"

@@ -84,6 +84,15 @@ class Places:
 def locked(path: Path) -> Iterator[None]:
     """Let one process at a time do what `path` stands for."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(path.name + ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    name = path.with_name(path.name + ".lock")
+    while True:
+        with name.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            # Whoever held it before has removed it: then this one guards nothing any more.
+            if not name.exists() or os.fstat(lock.fileno()).st_ino != name.stat().st_ino:
+                continue
+            try:
+                yield
+            finally:
+                name.unlink()
+            return

@@ -11,11 +11,13 @@ killed the kernel ends and removes all of it, in one stroke and in whatever stat
 There is no route out but to the machine's end of the cable: pods reach nothing beyond it.
 """
 
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from olive_cluster.binaries import binary
 from olive_cluster.places import CACHE, Places
-from olive_cluster.processes import Processes
+from olive_cluster.processes import POLL, Processes
 from olive_cluster.shell import ClusterError, run
 
 NODE_ADDRESS = "10.244.0.1"
@@ -52,8 +54,10 @@ def open_sandbox(processes: Processes) -> None:
     children = Path(f"/proc/{holder}/task/{holder}/children")
 
     def ready() -> bool:
-        child = children.read_text().strip()
-        return bool(child) and Path(f"/proc/{child}/comm").read_text() == "pause\n"  # not `unshare`
+        with suppress(OSError):  # until there is a child, and once there is none any more
+            child = children.read_text().strip()
+            return Path(f"/proc/{child}/comm").read_text() == "pause\n"  # `unshare` at first
+        return False
 
     processes.until("the namespaces of the node", ready)
     init = int(children.read_text())
@@ -61,20 +65,24 @@ def open_sandbox(processes: Processes) -> None:
     # Entering a mount namespace leaves one at its root, so the working directory is set again.
     processes.enter = [*_nsenter(init), "env", f"--chdir={places.root}"]
     _mounts(places, processes.enter)
-    _network(init, processes.enter)
+    try:
+        _network(init, processes.enter)
+    except ClusterError as error:
+        taken = f"{CABLE}, {PODS} or {SERVICES}"
+        raise ClusterError(f"no network for the node: is {taken} in use already? {error}") from None
+
+
+def require_node(places: Places) -> int:
+    """The pid of the node's process 1; an error where there is none."""
+    init = Processes(places).pid("init")
+    if init is None:
+        raise ClusterError(f"cluster {places.name!r} has no node: `python3 hack/cluster up`")
+    return init
 
 
 def enter_sandbox(places: Places) -> list[str]:
     """What to put before a command that is to run inside the node."""
-    init = Processes(places).pid("init")
-    if init is None:
-        raise no_node(places)
-    return _nsenter(init)
-
-
-def no_node(places: Places) -> ClusterError:
-    """What to say where a command needs a node."""
-    return ClusterError(f"cluster {places.name!r} has no running node: `python3 hack/cluster up`")
+    return _nsenter(require_node(places))
 
 
 def _nsenter(init: int) -> list[str]:
@@ -124,10 +132,17 @@ def _network(init: int, enter: list[str]) -> None:
 def close_sandbox() -> None:
     """Remove what the kernel does not: the machine's end of the cable goes late, cgroups stay."""
     run(["ip", "link", "delete", CABLE], check=False)
-    for pods in pod_cgroups():
-        for folder in sorted(pods.rglob("*/"), reverse=True):
-            folder.rmdir()
-        pods.rmdir()
+    deadline = time.monotonic() + 10
+    while groups := pod_cgroups():
+        # A process leaves its group a moment after its end.
+        with suppress(OSError):
+            for pods in groups:
+                for folder in sorted(pods.rglob("*/"), reverse=True):
+                    folder.rmdir()
+                pods.rmdir()
+        if time.monotonic() > deadline:
+            raise ClusterError(f"pods are left in {groups[0]}: is another kubelet running here?")
+        time.sleep(POLL)
 
 
 def pod_cgroups() -> list[Path]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from olive_cluster.control_plane import apply, kubectl
 from olive_cluster.places import Places
-from olive_cluster.sandbox import enter_sandbox
+from olive_cluster.sandbox import enter_sandbox, require_node
 from olive_cluster.shell import run
 
 DEFAULT_CLASS = "local"
@@ -23,6 +23,7 @@ def offer(places: Places, count: int, size: str, storage_class: str, tmpfs: str 
     Those whose claim is gone are emptied and offered again before new ones are made. With
     `tmpfs`, each new one is a file system in memory of that size, to be filled up by tests.
     """
+    require_node(places)
     listed = json.loads(kubectl(places, "get", "persistentvolumes", "--output=json"))["items"]
     mine = [item for item in listed if item["spec"]["storageClassName"] == storage_class]
     free = 0
@@ -37,9 +38,10 @@ def offer(places: Places, count: int, size: str, storage_class: str, tmpfs: str 
     for number in range(len(mine), len(mine) + count - free):
         name = f"{storage_class}-{number:03}"
         folder = places.volumes / name
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         if tmpfs:
-            mount = ["mount", "-t", "tmpfs", "-o", f"size={tmpfs}", "tmpfs", str(folder)]
+            option = f"size={tmpfs.removesuffix('i')}"  # mount's M is what Kubernetes calls Mi
+            mount = ["mount", "-t", "tmpfs", "-o", option, "tmpfs", str(folder)]
             run([*enter_sandbox(places), *mount])
         made.append(volume_manifest(name, folder, size, storage_class, places.name))
     apply(places, [_class(storage_class), *made])

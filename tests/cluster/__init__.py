@@ -1,0 +1,1 @@
+"""Tests of hack/cluster and hack/images."""
