@@ -5,10 +5,11 @@ import shutil
 from olive_cluster import control_plane, images, node, pki, volumes
 from olive_cluster.binaries import binary
 from olive_cluster.control_plane import NODE_ENDPOINT, answers
+from olive_cluster.packages import install
 from olive_cluster.places import CLUSTERS, CONTAINERD, Places, locked
 from olive_cluster.processes import Processes
 from olive_cluster.sandbox import close_sandbox, open_sandbox, pod_cgroups
-from olive_cluster.shell import ClusterError, install, require_root, run, say
+from olive_cluster.shell import ClusterError, require_root, run, say
 
 
 def up(places: Places, *, only_control_plane: bool) -> None:

@@ -1,26 +1,12 @@
-"""Commands: run one, say what is done, install what is missing."""
+"""Commands: run one, and say what is done."""
 
 import os
-import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 
 STARTED = time.monotonic()
-
-PACKAGES = {
-    "containerd": "containerd",
-    "runc": "runc",
-    "ip": "iproute2",
-    "iptables": "iptables",
-    "nsenter": "util-linux",
-    "openssl": "openssl",
-    "/usr/lib/cni/bridge": "containernetworking-plugins",
-    "buildah": "buildah",
-    "debootstrap": "debootstrap",
-}
-"""Debian's package for each command (or file) that may be missing on a fresh machine."""
 
 
 class ClusterError(Exception):
@@ -65,22 +51,4 @@ def require_root(what: str) -> None:
         raise ClusterError(f"{what} needs root (namespaces, mounts, cgroups): use sudo")
 
 
-def install(*commands: str) -> None:
-    """Install the Debian packages of those commands that this machine lacks."""
-    missing = [c for c in commands if shutil.which(c, path=_PATH) is None]
-    if not missing:
-        return
-    packages = sorted({PACKAGES[command] for command in missing})
-    if shutil.which("apt-get") is None or os.geteuid() != 0:
-        raise ClusterError(
-            f"missing {', '.join(missing)}: install the packages (as Debian names them) "
-            + " ".join(packages)
-        )
-    say(f"installing {' '.join(packages)}")
-    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-    run(["apt-get", "-qq", "update"], env=quiet)
-    run(["apt-get", "-qq", "install", "--no-install-recommends", "-y", *packages], env=quiet)
-
-
-_PATH = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
-os.environ["PATH"] = _PATH
+os.environ["PATH"] = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"

@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from olive_cluster.shell import ClusterError, install, run
+from olive_cluster.packages import install
+from olive_cluster.shell import ClusterError, run
 from olive_images import buildah
 
 

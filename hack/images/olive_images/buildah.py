@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from olive_cluster.packages import install
 from olive_cluster.places import CACHE, CONTENT
-from olive_cluster.shell import ClusterError, install, require_root, run, say
+from olive_cluster.shell import ClusterError, require_root, run, say
 from olive_images.recipe import ROOT, Recipe
 from olive_images.secrets import build_secrets
 
