@@ -1,7 +1,7 @@
 """A real Kubernetes on one Linux machine, without Docker, a registry or systemd.
 
-The modules, from the bottom: `shell` and `places` (commands and paths), `packages` (of Debian), `binaries` and `pki`
-(what a cluster is made of), `processes` and `sandbox` (where it lives), `control_plane` and
-`node` (its parts), `images`, `volumes` and `gpu` (what is put into it), `cluster` (up, down,
-status) and `cli` (argv).
+The modules, from the bottom: `shell` and `places` (commands and paths), `packages` (of Debian),
+`binaries` and `pki` (what a cluster is made of), `processes` and `sandbox` (where it lives),
+`control_plane` and `node` (its parts), `images`, `volumes` and `gpu` (what is put into it),
+`cluster` (up, down, status) and `cli` (argv).
 """
