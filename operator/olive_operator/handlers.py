@@ -4,10 +4,11 @@ from typing import Any
 
 import kopf
 
-from olive_operator import labels, names, observe
+from olive_operator import labels, names, records
 from olive_operator.api.seen import Ref
-from olive_operator.observe import JobKey, Records, ServingPod
+from olive_operator.observe import Records
 from olive_operator.queue import Queue
+from olive_operator.records import JobKey, ServingPod
 
 OURS = {labels.MANAGED_BY: labels.FIELD_MANAGER}
 
@@ -17,22 +18,22 @@ def register(registry: kopf.OperatorRegistry, queue: Queue[JobKey]) -> None:
 
     @kopf.index(labels.GROUP, labels.VERSION, "optimizationjobs", id="jobs", registry=registry)
     async def jobs(body: kopf.Body, **_: Any) -> Any:
-        return {_key(body): observe.trimmed_job(body)}
+        return {_key(body): records.trimmed_job(body)}
 
     @kopf.index(labels.GROUP, labels.VERSION, "artifacts", id="artifacts", registry=registry)
     async def artifacts(body: kopf.Body, **_: Any) -> Any:
-        record = observe.artifact(body)
+        record = records.artifact(body)
         return {(body["metadata"]["namespace"], record.claim): record}
 
     @kopf.index("batch", "v1", "jobs", labels=OURS, id="attempts", registry=registry)
     async def attempts(body: kopf.Body, **_: Any) -> Any:
-        return {observe.job_of(body): observe.attempt(body)}
+        return {records.job_of(body): records.attempt(body)}
 
     @kopf.index(
         "", "v1", "pods", labels={**OURS, labels.COMPONENT: "stage"}, id="pods", registry=registry
     )
     async def pods(body: kopf.Body, **_: Any) -> Any:
-        return {observe.job_of(body): (observe.attempt_of(body), observe.pod(body))}
+        return {records.job_of(body): (records.attempt_of(body), records.pod(body))}
 
     @kopf.index(
         "",
@@ -43,26 +44,26 @@ def register(registry: kopf.OperatorRegistry, queue: Queue[JobKey]) -> None:
         registry=registry,
     )
     async def serving_pods(body: kopf.Body, **_: Any) -> Any:
-        record = observe.serving_pod(body)
-        return {observe.job_of(body): record} if record else None
+        record = records.serving_pod(body)
+        return {records.job_of(body): record} if record else None
 
     @kopf.index("apps", "v1", "deployments", labels=OURS, id="deployments", registry=registry)
     async def deployments(body: kopf.Body, **_: Any) -> Any:
-        return {observe.job_of(body): observe.deployment(body)}
+        return {records.job_of(body): records.deployment(body)}
 
     @kopf.index(
         "apps", "v1", "deployments", labels=OURS, id="applied_deployments", registry=registry
     )
     async def applied_deployments(body: kopf.Body, **_: Any) -> Any:
-        return {observe.job_of(body): observe.applied(body, "Deployment")}
+        return {records.job_of(body): records.applied(body, "Deployment")}
 
     @kopf.index("", "v1", "services", labels=OURS, id="applied_services", registry=registry)
     async def applied_services(body: kopf.Body, **_: Any) -> Any:
-        return {observe.job_of(body): observe.applied(body, "Service")}
+        return {records.job_of(body): records.applied(body, "Service")}
 
     @kopf.index("", "v1", "configmaps", labels=OURS, id="applied_configmaps", registry=registry)
     async def applied_configmaps(body: kopf.Body, **_: Any) -> Any:
-        return {observe.job_of(body): observe.applied(body, "ConfigMap")}
+        return {records.job_of(body): records.applied(body, "ConfigMap")}
 
     @kopf.index("", "v1", "persistentvolumeclaims", id="claims", registry=registry)
     async def claims(body: kopf.Body, **_: Any) -> Any:
@@ -86,7 +87,7 @@ def register(registry: kopf.OperatorRegistry, queue: Queue[JobKey]) -> None:
     @kopf.on.event("", "v1", "services", labels=OURS, registry=registry)
     @kopf.on.event("", "v1", "configmaps", labels=OURS, registry=registry)
     async def poke_owner(body: kopf.Body, **_: Any) -> None:
-        queue.add(observe.job_of(body))
+        queue.add(records.job_of(body))
 
 
 def _key(body: kopf.Body) -> JobKey:

@@ -1,15 +1,13 @@
-"""From raw objects to trimmed records, and from records to one frozen value for the plan.
+"""From the records of one job and its children to one frozen value for the plan.
 
 The records are what kopf's in-memory indexes hold; nothing here asks the API server.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Any
 
 from olive_contract.stage import Progress
-from olive_operator import labels, names
+from olive_operator import names
 from olive_operator.api.seen import (
     ArtifactSeen,
     AttemptSeen,
@@ -21,18 +19,7 @@ from olive_operator.api.seen import (
 )
 from olive_operator.api.spec import Spec
 from olive_operator.api.status import Status
-
-Body = Mapping[str, Any]
-JobKey = tuple[str, str]
-"""Namespace and name of an OptimizationJob."""
-
-
-@dataclass(frozen=True)
-class ServingPod:
-    """A pod of the serving that answers: where to ask it."""
-
-    name: str
-    address: str
+from olive_operator.records import Body
 
 
 @dataclass(frozen=True)
@@ -52,9 +39,7 @@ class Records:
 
 def observe(records: Records) -> Seen:
     """One value for the plan. ValueError if the spec or status is not what the CRD allows."""
-    pods: dict[str, PodSeen] = {}
-    for attempt, pod in records.pods:
-        pods[attempt] = pod
+    pods = dict(records.pods)
     return Seen(
         job=_job(records.job),
         attempts=tuple(replace(a, pod=pods.get(a.name)) for a in records.attempts),
@@ -65,24 +50,6 @@ def observe(records: Records) -> Seen:
         progress=records.progress,
         loaded=records.loaded,
     )
-
-
-def trimmed_job(body: Body) -> dict[str, Any]:
-    """The parts of an OptimizationJob that a pass needs."""
-    meta = body["metadata"]
-    return {
-        "metadata": {
-            "name": meta["name"],
-            "namespace": meta["namespace"],
-            "uid": meta["uid"],
-            "generation": meta["generation"],
-            "resourceVersion": meta["resourceVersion"],
-            "deleting": "deletionTimestamp" in meta,
-            "retry": (meta.get("annotations") or {}).get(labels.RETRY, ""),
-        },
-        "spec": dict(body["spec"]),
-        "status": dict(body.get("status") or {}),
-    }
 
 
 def _job(body: Body) -> JobSeen:
@@ -96,118 +63,3 @@ def _job(body: Body) -> JobSeen:
         status=Status.from_body(body["status"]),
         retry=meta["retry"],
     )
-
-
-def job_of(body: Body) -> JobKey:
-    """The OptimizationJob that a child belongs to, by its label."""
-    meta = body["metadata"]
-    return meta["namespace"], meta["labels"].get(labels.JOB, "")
-
-
-def attempt(body: Body) -> AttemptSeen:
-    """The record of a batch/v1 Job."""
-    meta, status = body["metadata"], body.get("status") or {}
-    notes = meta.get("annotations") or {}
-    ended = [
-        c["type"]
-        for c in status.get("conditions") or []
-        if c["type"] in ("Complete", "Failed") and c["status"] == "True"
-    ]
-    return AttemptSeen(
-        name=meta["name"],
-        stage=notes.get(labels.STAGE_NAME, ""),
-        address=notes.get(labels.ADDRESS, ""),
-        number=int(meta["labels"].get(labels.ATTEMPT, "0")),
-        outcome=ended[0] if ended else "",
-        deleting="deletionTimestamp" in meta,
-    )
-
-
-def attempt_of(body: Body) -> str:
-    """The batch/v1 Job that a pod belongs to."""
-    name: str = body["metadata"]["labels"].get("batch.kubernetes.io/job-name", "")
-    return name
-
-
-def pod(body: Body) -> PodSeen:
-    """The record of an attempt's pod."""
-    meta, status = body["metadata"], body.get("status") or {}
-    containers = status.get("containerStatuses") or [{}]
-    state = containers[0].get("state") or {}
-    running, ended = state.get("running"), state.get("terminated") or {}
-    waiting = state.get("waiting") or {}
-    conditions = {c["type"]: c for c in status.get("conditions") or []}
-    scheduled = conditions.get("PodScheduled", {})
-    return PodSeen(
-        name=meta["name"],
-        node=(body.get("spec") or {}).get("nodeName", ""),
-        phase=status.get("phase", "Pending"),
-        deleting="deletionTimestamp" in meta,
-        startedAt=_instant((running or ended).get("startedAt")),
-        finishedAt=_instant(ended.get("finishedAt")),
-        running=running is not None,
-        waiting=waiting.get("reason", ""),
-        waitingMessage=waiting.get("message", ""),
-        terminated=ended.get("reason", ""),
-        exitCode=ended.get("exitCode"),
-        output=ended.get("message", ""),
-        unschedulable=_unschedulable(scheduled),
-        disrupted=_disrupted(status, conditions),
-    )
-
-
-def _unschedulable(scheduled: Body) -> str:
-    if scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
-        return str(scheduled.get("message", ""))
-    return ""
-
-
-def _disrupted(status: Body, conditions: Mapping[str, Body]) -> str:
-    target = conditions.get("DisruptionTarget", {})
-    if target.get("status") == "True":
-        return f"{target.get('reason', '')}: {target.get('message', '')}"
-    if status.get("reason") in ("Evicted", "NodeLost", "Shutdown", "Terminated", "NodeShutdown"):
-        return f"{status['reason']}: {status.get('message', '')}"
-    return ""
-
-
-def serving_pod(body: Body) -> ServingPod | None:
-    """Where to ask a serving pod, if it is ready."""
-    status = body.get("status") or {}
-    ready = any(
-        c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or []
-    )
-    if not ready or not status.get("podIP"):
-        return None
-    return ServingPod(body["metadata"]["name"], f"{status['podIP']}:8080")
-
-
-def artifact(body: Body) -> ArtifactSeen:
-    """The record of an artifact."""
-    spec = body["spec"]
-    return ArtifactSeen(body["metadata"]["name"], spec["claim"], spec["key"])
-
-
-def applied(body: Body, kind: str) -> tuple[Ref, str]:
-    """Which child it is, and the hash of the manifest that was last applied."""
-    meta = body["metadata"]
-    notes = meta.get("annotations") or {}
-    return Ref(kind, meta["name"]), notes.get(labels.APPLIED, "")
-
-
-def deployment(body: Body) -> DeploymentSeen:
-    """The record of the serving Deployment."""
-    spec, status = body["spec"], body.get("status") or {}
-    volumes = spec["template"]["spec"].get("volumes") or []
-    return DeploymentSeen(
-        replicas=spec.get("replicas", 1),
-        total=status.get("replicas", 0),
-        ready=status.get("readyReplicas", 0),
-        updated=status.get("updatedReplicas", 0),
-        observed=status.get("observedGeneration", 0) >= body["metadata"]["generation"],
-        config=next((v["configMap"]["name"] for v in volumes if "configMap" in v), ""),
-    )
-
-
-def _instant(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None

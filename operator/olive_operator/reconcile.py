@@ -15,9 +15,10 @@ from olive_operator.api.status import AdapterStatus
 from olive_operator.carry_out import carry_out
 from olive_operator.cluster import Cluster
 from olive_operator.config import Config
-from olive_operator.observe import JobKey, Records, ServingPod, observe, trimmed_job
+from olive_operator.observe import Records, observe
 from olive_operator.plan import plan
 from olive_operator.queue import Queue
+from olive_operator.records import JobKey, ServingPod, trimmed_job
 
 log = logging.getLogger("olive.reconcile")
 

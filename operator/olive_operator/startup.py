@@ -15,9 +15,9 @@ from kubernetes.aio import config as kubernetes_config
 from olive_operator import handlers, labels, metrics, names
 from olive_operator.cluster import KubernetesCluster
 from olive_operator.config import Config
-from olive_operator.observe import JobKey
 from olive_operator.queue import Queue
 from olive_operator.reconcile import Reconciler
+from olive_operator.records import JobKey
 
 log = logging.getLogger("olive.startup")
 

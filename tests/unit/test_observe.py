@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from builders import spec
 
-from olive_operator import observe
+from olive_operator import observe, records
 from olive_operator.api.seen import AttemptSeen, DeploymentSeen, PodSeen, Ref
 
 STARTED = "2026-11-20T12:00:00Z"
@@ -31,7 +31,7 @@ META = {
 def pod(phase: str, state: dict[str, Any] | None = None, **status: Any) -> PodSeen:
     containers = {"containerStatuses": [{"state": state}]} if state is not None else {}
     body = {"metadata": META, "spec": {"nodeName": "n1"}}
-    return observe.pod({**body, "status": {"phase": phase, **containers, **status}})
+    return records.pod({**body, "status": {"phase": phase, **containers, **status}})
 
 
 def condition(kind: str, status: str, reason: str, message: str = "") -> dict[str, str]:
@@ -96,7 +96,7 @@ def test_pod_that_was_disrupted(status: dict[str, Any], says: str) -> None:
 
 
 def test_pod_that_has_no_status_yet() -> None:
-    found = observe.pod({"metadata": META})
+    found = records.pod({"metadata": META})
     assert (found.phase, found.running, found.report) == ("Pending", False, None)
 
 
@@ -113,9 +113,9 @@ def test_pod_that_has_no_status_yet() -> None:
 def test_job_of_an_attempt(conditions: list[dict[str, str]], outcome: str) -> None:
     body = {"metadata": META, "status": {"conditions": conditions}}
     name = str(META["name"])
-    assert observe.attempt(body) == AttemptSeen(name, "quantize", "k1", 1, outcome)
-    assert observe.job_of(body) == ("ml", "travel")
-    assert observe.attempt_of(body) == "travel-quantize-1a2b3c4d-1"
+    assert records.attempt(body) == AttemptSeen(name, "quantize", "k1", 1, outcome)
+    assert records.job_of(body) == ("ml", "travel")
+    assert records.attempt_of(body) == "travel-quantize-1a2b3c4d-1"
 
 
 @pytest.mark.parametrize(
@@ -149,8 +149,8 @@ def test_deployment_and_what_was_applied() -> None:
             "observedGeneration": 1,
         },
     }
-    assert observe.deployment(body) == DeploymentSeen(2, 3, 2, 1, False, "c1")
-    assert observe.applied(body, "Deployment") == (Ref("Deployment", str(META["name"])), "h1")
+    assert records.deployment(body) == DeploymentSeen(2, 3, 2, 1, False, "c1")
+    assert records.applied(body, "Deployment") == (Ref("Deployment", str(META["name"])), "h1")
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_serving_pod_is_asked_only_when_it_answers(
     ready: str, address: str, found: str | None
 ) -> None:
     status = {"podIP": address, "conditions": [condition("Ready", ready, "")]}
-    seen = observe.serving_pod({"metadata": META, "status": status})
+    seen = records.serving_pod({"metadata": META, "status": status})
     assert (seen.address if seen else None) == found
 
 
@@ -178,7 +178,7 @@ def test_job_is_trimmed_to_what_a_pass_needs() -> None:
         },
         "spec": spec(),
     }
-    found = observe.trimmed_job(body)
+    found = records.trimmed_job(body)
     assert "managedFields" not in found["metadata"]
     seen = observe.observe(observe.Records(found)).job
     assert (seen.name, seen.generation, seen.retry) == ("travel", 3, "1")
@@ -189,4 +189,4 @@ def test_status_that_is_not_ours_is_named() -> None:
     meta = {"name": "t", "namespace": "ml", "uid": "u", "generation": 1, "resourceVersion": "1"}
     body = {"metadata": meta, "spec": spec(), "status": {"stages": [{"name": "x", "state": "Odd"}]}}
     with pytest.raises(ValueError, match=r"status.stages\[0\].state: 'Odd' is none of Waiting"):
-        observe.observe(observe.Records(observe.trimmed_job(body)))
+        observe.observe(observe.Records(records.trimmed_job(body)))

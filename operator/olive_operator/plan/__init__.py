@@ -7,21 +7,19 @@ look again. The same plan, carried out, plans nothing the second time.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
-from olive_contract.serving import Serving
-from olive_operator import build, labels, names
+from olive_operator import build
 from olive_operator.api.seen import ArtifactSeen, Ref, Seen
-from olive_operator.api.stage import Address, Stage
-from olive_operator.api.status import StageStatus, State, Status
+from olive_operator.api.stage import Stage
+from olive_operator.api.status import State, Status
 from olive_operator.config import Config
+from olive_operator.plan import children
 from olive_operator.plan import serving as serve
+from olive_operator.plan.children import Manifest, Round
 from olive_operator.plan.graph import graph
 from olive_operator.plan.keys import addresses
 from olive_operator.plan.stages import Step, step
 from olive_operator.plan.status import Event, events, status
-
-Manifest = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -39,21 +37,6 @@ class Plan:
     again: datetime | None = None
 
 
-@dataclass(frozen=True)
-class _Round:
-    """One look at every stage, with the sources and artifacts that were known for it."""
-
-    seen: Seen
-    sources: Mapping[str, str]
-    addresses: Mapping[str, Address | None]
-    steps: Mapping[str, Step]
-
-
-def claim_of(seen: Seen) -> str:
-    """The claim with the job's store."""
-    return seen.job.spec.storage.claim or names.DEFAULT_CLAIM
-
-
 def plan(seen: Seen, config: Config, now: datetime) -> Plan:
     """Everything that is wanted for this job, given what is seen of it."""
     stages = graph(seen.job.spec)
@@ -69,9 +52,9 @@ def plan(seen: Seen, config: Config, now: datetime) -> Plan:
     after = status(seen.job, list(states.values()), found.sources, serving, answers, now)
     return Plan(
         status=after,
-        create=(*_claim(seen, config), *made, *_attempts(stages, found, config)),
-        apply=_serving(seen, what, config),
-        delete=(*_obsolete(found), *_lost(found), *_unserved(seen, what)),
+        create=(*children.claim(seen, config), *made, *children.attempts(stages, found, config)),
+        apply=children.serving(seen, what, config),
+        delete=(*children.obsolete(found), *children.lost(found), *children.unserved(seen, what)),
         events=tuple(events(before, after)),
         again=min((s.again for s in found.steps.values() if s.again), default=None),
     )
@@ -95,7 +78,7 @@ def _look(
     sources: Mapping[str, str],
     config: Config,
     now: datetime,
-) -> _Round:
+) -> Round:
     found = addresses(stages, sources)
     steps: dict[str, Step] = {}
     for stage in stages:
@@ -107,15 +90,15 @@ def _look(
             config,
             now,
         )
-    return _Round(seen, sources, found, steps)
+    return Round(seen, sources, found, steps)
 
 
 def _found_out(
-    stages: tuple[Stage, ...], found: _Round, made: list[Manifest], config: Config
-) -> _Round | None:
+    stages: tuple[Stage, ...], found: Round, made: list[Manifest], config: Config
+) -> Round | None:
     """The round with what its reports have told, or None if they told nothing new."""
     sources, artifacts = dict(found.sources), dict(found.seen.artifacts)
-    claim = claim_of(found.seen)
+    claim = children.claim_of(found.seen)
     for stage in stages:
         step, address = found.steps[stage.name], found.addresses[stage.name]
         if step.made is None or address is None:
@@ -134,71 +117,4 @@ def _found_out(
     return replace(found, seen=replace(found.seen, artifacts=artifacts), sources=sources)
 
 
-def _claim(seen: Seen, config: Config) -> tuple[Manifest, ...]:
-    if seen.job.spec.storage.claim or seen.claimExists:
-        return ()
-    return (build.claim(seen.job, config),)
-
-
-def _attempts(stages: tuple[Stage, ...], found: _Round, config: Config) -> list[Manifest]:
-    """The attempts that must exist and are not seen."""
-    there = {a.name for a in found.seen.attempts}
-    wanted = []
-    for stage in stages:
-        number, address = found.steps[stage.name].start, found.addresses[stage.name]
-        if number and address:
-            wanted.append(
-                build.attempt(found.seen.job, stage, address, number, claim_of(found.seen), config)
-            )
-    return [m for m in wanted if m["metadata"]["name"] not in there]
-
-
-def _obsolete(found: _Round) -> list[Ref]:
-    """Attempts of stages that the spec no longer asks for, running or not."""
-    current = {name: a.name for name, a in found.addresses.items() if a}
-    unknown = {name for name, a in found.addresses.items() if a is None}
-    return [
-        Ref("Job", a.name)
-        for a in found.seen.attempts
-        if current.get(a.stage) != a.address and a.stage not in unknown and not a.deleting
-    ]
-
-
-def _lost(found: _Round) -> list[Ref]:
-    """What says that an artifact is there which a stage did not find on the volume.
-
-    The attempt that made it goes first: its report would bring the record back.
-    """
-    artifacts = found.seen.artifacts
-    keys = {s.lost for s in found.steps.values() if s.lost}
-    makers = [
-        Ref("Job", a.name)
-        for a in found.seen.attempts
-        if a.pod and a.pod.report and a.pod.report.key in keys
-    ]
-    return makers + [Ref("Artifact", artifacts[k].name) for k in sorted(keys) if k in artifacts]
-
-
-def _serving(seen: Seen, what: Serving | None, config: Config) -> tuple[Manifest, ...]:
-    if what is None:
-        return ()
-    manifests = build.serving(seen.job, what, claim_of(seen), config)
-    return tuple(
-        m
-        for m in manifests
-        if seen.applied.get(Ref(m["kind"], m["metadata"]["name"]))
-        != m["metadata"]["annotations"][labels.APPLIED]
-    )
-
-
-def _unserved(seen: Seen, what: Serving | None) -> list[Ref]:
-    """Children of a serving that is no longer wanted, or of the model that was served before."""
-    if what is None:
-        return list(seen.applied)
-    if not serve.rolled_out(seen, what):
-        return []
-    config = names.serving_config(seen.job.name, what.model)
-    return [ref for ref in seen.applied if ref.kind == "ConfigMap" and ref.name != config]
-
-
-__all__ = ["Plan", "StageStatus", "claim_of", "plan"]
+__all__ = ["Plan", "plan"]
