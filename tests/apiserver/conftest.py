@@ -1,26 +1,15 @@
 """A control plane without nodes, with our CRDs in it, brought up once for all tests."""
 
 import os
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from programs import ROOT, hack
 
 from .kubectl import Kubectl
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def hack(*arguments: str) -> str:
-    """The last line that `python3 hack/cluster` writes to stdout."""
-    command = [sys.executable, str(ROOT / "hack" / "cluster"), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip().rpartition("\n")[2]
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
+from programs import ROOT, hack
 
-from .conftest import ROOT, hack
 from .kubectl import Kubectl
 
 CHART = str(ROOT / "charts" / "olive-operator")
@@ -20,7 +20,7 @@ Helm = Callable[..., str]
 
 @pytest.fixture(scope="module")
 def helm(apiserver: Any) -> Helm:
-    program = hack("tool", "helm")
+    program = hack("cluster", "tool", "helm")
 
     def run(*arguments: str) -> str:
         command = [program, f"--kubeconfig={apiserver}", *arguments]

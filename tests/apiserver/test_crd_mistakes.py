@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 import yaml
+from programs import ROOT
 
-from .conftest import ROOT
 from .jobs import (
     DATA,
     adapter,

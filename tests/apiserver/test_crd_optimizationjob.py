@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 import yaml
+from programs import ROOT
 
 from olive_operator.api.spec import Spec
 
-from .conftest import ROOT
 from .jobs import DATA, FULL, adapter, job, with_data
 from .kubectl import Kubectl
 

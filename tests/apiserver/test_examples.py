@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from programs import ROOT
 
-from .conftest import ROOT
 from .kubectl import Kubectl
 
 EXAMPLES = ROOT / "examples"

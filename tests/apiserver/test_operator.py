@@ -15,11 +15,11 @@ import pytest
 import yaml
 from builders import adapter, spec
 from kubernetes import client, config
+from programs import ROOT
 
 from .kubectl import Kubectl
 from .standin_node import StandInNode, eventually, pretty
 
-ROOT = Path(__file__).parents[2]
 CONFIG = {
     "images": {"stage": "stage:1", "serve": "serve:1"},
     "retry": {"limit": 2, "backoffSeconds": 1},

@@ -3,16 +3,15 @@
 import os
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from programs import ROOT, hack
 
 Manifest = dict[str, Any]
 
-ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts" / "olive-operator"
 HERE = Path(__file__).resolve().parent
 KUBE_VERSION = "1.35.4"
@@ -23,8 +22,7 @@ def find() -> str:
     """The helm of $HELM, of PATH, or else the one that hack/cluster builds."""
     if found := os.environ.get("HELM") or shutil.which("helm"):
         return found
-    command = [sys.executable, str(ROOT / "hack" / "cluster"), "tool", "helm"]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    return hack("cluster", "tool", "helm")
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from programs import ROOT
 
-from .helm import CHART, ROOT, Helm, Manifest
+from .helm import CHART, Helm, Manifest
 
 SOURCES = sorted((ROOT / "crds").glob("*.yaml"))
 

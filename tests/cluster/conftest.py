@@ -4,17 +4,18 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from programs import ROOT, hack, one_node
 
-from .namespace import ROOT, Namespace, hack
+from .namespace import Namespace
 
 sys.path[:0] = [str(ROOT / "hack" / "cluster"), str(ROOT / "hack" / "images")]
 
 
 @pytest.fixture(scope="session")
-def node() -> tuple[str, ...]:
+def node() -> Iterator[tuple[str, ...]]:
     """kubectl at a cluster with a node, brought up unless it is up."""
-    kubeconfig = hack("cluster", "up")
-    return (hack("cluster", "tool", "kubectl"), f"--kubeconfig={kubeconfig}")
+    with one_node() as kubeconfig:
+        yield (hack("cluster", "tool", "kubectl"), f"--kubeconfig={kubeconfig}")
 
 
 @pytest.fixture(scope="session")

@@ -1,23 +1,11 @@
-"""The programs of hack/, and a namespace of the cluster that they bring up."""
+"""A namespace of the cluster with a node."""
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def hack(program: str, *arguments: str) -> str:
-    """Run `python3 hack/<program>` and return the last line of its stdout."""
-    command = [sys.executable, str(ROOT / "hack" / program), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return (done.stdout.splitlines() or [""])[-1]
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 60) -> None:

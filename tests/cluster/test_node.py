@@ -5,8 +5,9 @@ import urllib.request
 from typing import Any
 
 import pytest
+from programs import hack
 
-from .namespace import Namespace, eventually, hack
+from .namespace import Namespace, eventually
 
 pytestmark = pytest.mark.cluster
 

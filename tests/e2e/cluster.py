@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from typing import Any, TypeVar
 
 import openai
 from kubernetes import client, config
+from programs import hack
 
 from olive_cli.forward import forwarded
 
@@ -58,19 +58,16 @@ def adapter(name: str, **lora: Any) -> dict[str, Any]:
 class Cluster:
     """A namespace of the real cluster."""
 
-    root: Path
     kubeconfig: Path
     kubectl: str
     namespace: str
     api: Any
 
     @staticmethod
-    def of_hack(root: Path, namespace: str) -> "Cluster":
+    def at(kubeconfig: Path, namespace: str) -> "Cluster":
         """The cluster of hack/cluster, which is up."""
-        hack = [sys.executable, str(root / "hack/cluster")]
-        kubeconfig = Path(_output(*hack, "kubeconfig"))
         api = config.new_client_from_config(str(kubeconfig))
-        return Cluster(root, kubeconfig, _output(*hack, "tool", "kubectl"), namespace, api)
+        return Cluster(kubeconfig, hack("cluster", "tool", "kubectl"), namespace, api)
 
     # Jobs
 
@@ -217,13 +214,11 @@ class Cluster:
     # The node and the operator
 
     def advertise_gpus(self, count: int, product: str = "") -> None:
-        hack = [sys.executable, str(self.root / "hack/cluster")]
-        _output(*hack, "gpu", str(count), *(["--product", product] if product else []))
+        hack("cluster", "gpu", str(count), *(["--product", product] if product else []))
 
     def offer_small_volume(self, size: str) -> str:
         """A volume that is truly so small; the name of its StorageClass."""
-        hack = [sys.executable, str(self.root / "hack/cluster")]
-        _output(*hack, "volumes", "1", "--tmpfs", size, "--size", "1Gi")
+        hack("cluster", "volumes", "1", "--tmpfs", size, "--size", "1Gi")
         return "tmpfs"
 
     def operator_pids(self) -> list[int]:
@@ -282,9 +277,3 @@ class Cluster:
     @property
     def _batch(self) -> Any:
         return client.BatchV1Api(self.api)
-
-
-def _output(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
-    return done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ""

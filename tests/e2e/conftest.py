@@ -13,15 +13,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from programs import ROOT, one_node
 
 from .cluster import Cluster
 
-ROOT = Path(__file__).parents[2]
 NAMESPACE = "demo"
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def node() -> Iterator[Path]:
+    """The kubeconfig of the cluster with a node, taken down again if the stories brought it up."""
+    with one_node() as kubeconfig:
+        yield kubeconfig
+
+
+@pytest.fixture(scope="session")
+def demo(node: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What `make demo` has reported of itself; it must have ended well."""
     report = tmp_path_factory.mktemp("demo") / "report.json"
     command = [sys.executable, str(ROOT / "hack/demo"), "up", "--json", str(report)]
@@ -32,8 +39,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def cluster(demo: dict[str, Any]) -> Cluster:
-    return Cluster.of_hack(ROOT, NAMESPACE)
+def cluster(node: Path, demo: dict[str, Any]) -> Cluster:
+    return Cluster.at(node, NAMESPACE)
 
 
 @pytest.fixture(scope="module")

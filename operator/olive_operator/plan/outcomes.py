@@ -99,7 +99,8 @@ def succeeded(view: View, attempt: AttemptSeen, report: Report) -> StageStatus:
         node=pod.node if pod else "",
         startedAt=text(pod.startedAt) if pod and pod.startedAt else "",
         finishedAt=text(pod.finishedAt) if pod and pod.finishedAt else text(view.now),
-        seconds=round(_seconds(attempt), 1),
+        # Kubernetes tells whole seconds; of a short stage the report knows more.
+        seconds=round(max(_seconds(attempt), report.seconds), 1),
         gpuSeconds=view.before.gpuSeconds + _gpu_seconds(view, attempt),
         metrics=report.metrics,
         lastFailure=view.before.lastFailure,
