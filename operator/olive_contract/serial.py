@@ -20,7 +20,7 @@ def _value(hint: Any, value: Any, path: str) -> Any:
     if origin in (Union, types.UnionType):
         if value is None and type(None) in args:
             return None
-        return _value(next(a for a in args if a is not type(None)), value, path)
+        return _first(tuple(a for a in args if a is not type(None)), value, path)
     if origin is Literal:
         if value not in args:
             raise ValueError(f"{path or 'value'}: {value!r} is none of {', '.join(map(str, args))}")
@@ -42,6 +42,16 @@ def _value(hint: Any, value: Any, path: str) -> Any:
             words = ", ".join(str(word) for word in hint)
             raise ValueError(f"{path or 'value'}: {value!r} is none of {words}") from None
     return _scalar(hint, value, path)
+
+
+def _first(hints: tuple[Any, ...], value: Any, path: str) -> Any:
+    """By the first of several types that the value fits."""
+    for hint in hints[:-1]:
+        try:
+            return _value(hint, value, path)
+        except ValueError:
+            continue
+    return _value(hints[-1], value, path)
 
 
 def _object(to: type[Any], value: Any, path: str) -> Any:

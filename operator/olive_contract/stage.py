@@ -1,6 +1,7 @@
 """What a stage's pod is given and what it says: input, progress lines and the final report."""
 
 import json
+import math
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Literal
 
@@ -73,7 +74,10 @@ class Report:
         body = json.loads(text)
         if not isinstance(body, dict):
             raise ValueError("a report is an object")
-        return decode(Report, body)
+        found = decode(Report, body)
+        # No number that JSON cannot write may come this far: the status could not be written.
+        finite = {k: v for k, v in found.metrics.items() if math.isfinite(v)}
+        return replace(found, metrics=finite)
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,9 @@ class Progress:
         if not line.startswith('{"progress"'):
             return None
         try:
-            return decode(Progress, json.loads(line)["progress"])
+            found = decode(Progress, json.loads(line)["progress"])
         except (ValueError, KeyError):
             return None
+        if found.loss is not None and not math.isfinite(found.loss):
+            return replace(found, loss=None)
+        return found

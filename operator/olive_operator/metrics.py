@@ -9,6 +9,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from olive_operator.api.status import State, Status
+from olive_operator.plan.status import failed_since
 
 _STAGE_BUCKETS: Final = (1, 5, 15, 30, 60, 120, 300, 600, 1200, 2400, 4800, 9600)
 _FAST_BUCKETS: Final = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5)
@@ -67,5 +68,5 @@ def count(namespace: str, before: Status, after: Status) -> None:
                 CACHE_HITS.labels(kind).inc()
             else:
                 STAGE_SECONDS.labels(kind).observe(stage.seconds)
-        if last and stage.failedAttempt > last.failedAttempt:
+        if last and failed_since(last, stage):
             FAILURES.labels(kind, stage.lastFailure.partition(":")[0]).inc()

@@ -8,9 +8,9 @@ DEFAULT_CLAIM: Final = "olive-store"
 _JOB_NAME_LIMIT: Final = 63  # a batch/v1 Job's name becomes a label of its pod
 
 
-def attempt(job: str, uid: str, stage: str, address: str, number: int) -> str:
+def attempt(job: str, uid: str, stage: str, address: str, claim: str, number: int) -> str:
     """The batch/v1 Job of one attempt; the same attempt always has the same name."""
-    tail = f"-{digest([uid, stage, address])[:8]}-{number}"
+    tail = f"-{digest([uid, stage, address, claim])[:8]}-{number}"
     head = f"{job}-{stage.replace('/', '-')}"[: _JOB_NAME_LIMIT - len(tail)]
     return head.rstrip("-") + tail
 

@@ -10,7 +10,6 @@ from olive_contract.stage import Progress
 from olive_operator import names
 from olive_operator.api.seen import (
     ArtifactSeen,
-    AttemptSeen,
     DeploymentSeen,
     JobSeen,
     PodSeen,
@@ -19,7 +18,8 @@ from olive_operator.api.seen import (
 )
 from olive_operator.api.spec import Spec
 from olive_operator.api.status import Status
-from olive_operator.records import Body
+from olive_operator.plan.graph import claim_of
+from olive_operator.records import AttemptRecord, Body
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Records:
     """What the indexes hold for one job, and what was learnt by asking."""
 
     job: Body
-    attempts: Iterable[AttemptSeen] = ()
+    attempts: Iterable[AttemptRecord] = ()
     pods: Iterable[tuple[str, PodSeen]] = ()
     artifacts: Iterable[ArtifactSeen] = ()
     applied: Iterable[tuple[Ref, str]] = ()
@@ -38,12 +38,17 @@ class Records:
 
 
 def observe(records: Records) -> Seen:
-    """One value for the plan. ValueError if the spec or status is not what the CRD allows."""
-    pods = dict(records.pods)
+    """One value for the plan. ValueError if the spec or status is not what the CRD allows.
+
+    Attempts of an earlier job of this name are not this job's, nor are an earlier attempt's pods.
+    """
+    pods, job = dict(records.pods), _job(records.job)
     return Seen(
-        job=_job(records.job),
-        attempts=tuple(replace(a, pod=pods.get(a.name)) for a in records.attempts),
-        artifacts={a.key: a for a in records.artifacts},
+        job=job,
+        attempts=tuple(
+            replace(a.seen, pod=pods.get(a.uid)) for a in records.attempts if a.owner == job.uid
+        ),
+        artifacts={a.key: a for a in records.artifacts if a.claim == claim_of(job.spec)},
         applied=dict(records.applied),
         deployment=next(iter(records.deployments), None),
         claimExists=names.DEFAULT_CLAIM in records.claims,

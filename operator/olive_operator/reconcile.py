@@ -5,25 +5,27 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from olive_contract.stage import Progress
 from olive_operator import metrics
-from olive_operator.api.seen import PodSeen
+from olive_operator.api.seen import ArtifactSeen, PodSeen
 from olive_operator.api.status import AdapterStatus
 from olive_operator.carry_out import carry_out
 from olive_operator.cluster import Cluster
 from olive_operator.config import Config
 from olive_operator.observe import Records, observe
-from olive_operator.plan import plan
+from olive_operator.plan import Plan, plan
 from olive_operator.queue import Queue
-from olive_operator.records import JobKey, ServingPod, trimmed_job
+from olive_operator.records import JobKey, ServingPod, artifact, trimmed_job
 
 log = logging.getLogger("olive.reconcile")
 
 WORKERS = 8
 _LONGEST_BACKOFF = 60.0
+_WATCH_LAG = timedelta(seconds=10)
+"""A watch is seldom so late; a record that somebody deletes within it is missed so much later."""
 
 
 class Index(Protocol):
@@ -52,6 +54,7 @@ class Reconciler:
         self._written: dict[JobKey, dict[str, Any]] = {}
         self._failures: dict[JobKey, int] = {}
         self._progress: dict[JobKey, dict[str, Progress]] = {}
+        self._made: dict[JobKey, dict[ArtifactSeen, datetime]] = {}
         self.phases = metrics.Phases()
 
     async def run(self) -> None:
@@ -98,6 +101,7 @@ class Reconciler:
         records = self._newest(key, records)
         records = replace(
             records,
+            artifacts=[*records.artifacts, *self._just_made(key)],
             progress=await self._follow(key, records),
             loaded=await self._loaded(key, records),
         )
@@ -108,6 +112,7 @@ class Reconciler:
         if written:
             self._written[key] = trimmed_job(written)
             metrics.count(key[0], seen.job.status, found.status)
+        self._remember(key, found, now)
         self.phases.of[key] = found.status.phase
         if found.again:
             self._queue.add_after(key, max((found.again - now).total_seconds(), 0))
@@ -115,7 +120,7 @@ class Reconciler:
             self._queue.add_after(key, self._config.progressSeconds)
 
     def _forget(self, key: JobKey) -> None:
-        for known in (self._written, self._failures, self._progress, self.phases.of):
+        for known in (self._written, self._failures, self._progress, self._made, self.phases.of):
             known.pop(key, None)
 
     def _newest(self, key: JobKey, records: Records) -> Records:
@@ -126,6 +131,18 @@ class Reconciler:
                 return replace(records, job=written)
             del self._written[key]
         return records
+
+    def _just_made(self, key: JobKey) -> list[ArtifactSeen]:
+        """Records of artifacts that we have created and the watch may not have brought yet."""
+        made, now = self._made.get(key, {}), self._clock()
+        return [record for record, until in made.items() if now < until]
+
+    def _remember(self, key: JobKey, plan: Plan, now: datetime) -> None:
+        gone = {ref.name for ref in plan.delete if ref.kind == "Artifact"}
+        made = self._made.get(key, {})
+        kept = {r: until for r, until in made.items() if now < until and r.name not in gone}
+        created = [artifact(m) for m in plan.create if m["kind"] == "Artifact"]
+        self._made[key] = {**kept, **dict.fromkeys(created, now + _WATCH_LAG)}
 
     async def _follow(self, key: JobKey, records: Records) -> dict[str, Progress]:
         """The last progress line of every running pod, read from its log."""

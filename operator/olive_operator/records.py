@@ -45,7 +45,16 @@ def job_of(body: Body) -> JobKey:
     return meta["namespace"], meta["labels"].get(labels.JOB, "")
 
 
-def attempt(body: Body) -> AttemptSeen:
+@dataclass(frozen=True)
+class AttemptRecord:
+    """An attempt, its own uid and its owner's: names come again, uids never do."""
+
+    uid: str
+    owner: str
+    seen: AttemptSeen
+
+
+def attempt(body: Body) -> AttemptRecord:
     """The record of a batch/v1 Job."""
     meta, status = body["metadata"], body.get("status") or {}
     notes = meta.get("annotations") or {}
@@ -54,20 +63,24 @@ def attempt(body: Body) -> AttemptSeen:
         for c in status.get("conditions") or []
         if c["type"] in ("Complete", "Failed") and c["status"] == "True"
     ]
-    return AttemptSeen(
+    owners = meta.get("ownerReferences") or [{}]
+    seen = AttemptSeen(
         name=meta["name"],
         stage=notes.get(labels.STAGE_NAME, ""),
         address=notes.get(labels.ADDRESS, ""),
         number=int(meta["labels"].get(labels.ATTEMPT, "0")),
         outcome=ended[0] if ended else "",
+        claim=notes.get(labels.CLAIM, ""),
+        template=notes.get(labels.TEMPLATE, ""),
         deleting="deletionTimestamp" in meta,
     )
+    return AttemptRecord(meta["uid"], owners[0].get("uid", ""), seen)
 
 
 def attempt_of(body: Body) -> str:
-    """The batch/v1 Job that a pod belongs to."""
-    name: str = body["metadata"]["labels"].get("batch.kubernetes.io/job-name", "")
-    return name
+    """The uid of the batch/v1 Job that a pod belongs to."""
+    uid: str = body["metadata"]["labels"].get("batch.kubernetes.io/controller-uid", "")
+    return uid
 
 
 def pod(body: Body) -> PodSeen:

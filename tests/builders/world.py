@@ -25,6 +25,7 @@ from olive_operator.api.spec import Spec
 from olive_operator.api.status import StageStatus, Status
 from olive_operator.config import Config, Images, Retry
 from olive_operator.plan import Plan, plan
+from olive_operator.plan.graph import claim_of
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 CONFIG = Config(Images("stage:1", "serve:1"), retry=Retry(limit=2, backoffSeconds=10))
@@ -40,6 +41,7 @@ class World:
         self.started: list[str] = []
         self.told: list[str] = []
         self.contents: dict[str, str] = {}
+        self.records: list[ArtifactSeen] = []
         self.last: Plan | None = None
 
     # What the person does
@@ -59,10 +61,13 @@ class World:
     def settle(self) -> "World":
         """Plan and carry out until nothing is asked for any more."""
         for _ in range(20):
+            claim = claim_of(self.seen.job.spec)
+            here = {r.key: r for r in self.records if r.claim == claim}
+            self.seen = replace(self.seen, artifacts=here)
             self.last = plan(self.seen, CONFIG, self.now)
-            before = self.seen
+            before, count = self.seen, len(self.records)
             self._carry_out(self.last)
-            if self.seen == before:
+            if self.seen == before and len(self.records) == count:
                 return self
         raise AssertionError("the plan never comes to rest")
 
@@ -81,7 +86,13 @@ class World:
         """The stage's pod is in some other state."""
         return self._pod(stage, PodSeen(f"{self.attempt(stage).name}-x", **fields))
 
-    def finish(self, *stages: str, cached: bool = False, seconds: float = 10) -> "World":
+    def finish(
+        self,
+        *stages: str,
+        cached: bool = False,
+        seconds: float = 10,
+        metrics: dict[str, float] | None = None,
+    ) -> "World":
         """The stages' pods run and succeed."""
         for stage in stages:
             self.run(stage)
@@ -89,15 +100,21 @@ class World:
             source = str(given.params.get("source"))
             key = given.key or content_key("x", self.contents.get(source, source))
             report = Report("Succeeded", key=key, cached=cached, seconds=seconds, sizeBytes=5)
+            report = replace(report, metrics=metrics or {})
             self._end(stage, report, "Complete", seconds)
         return self
 
     def fail(
-        self, stage: str, failure: FailureClass, missing: str = "", seconds: float = 10
+        self,
+        stage: str,
+        failure: FailureClass,
+        missing: str = "",
+        seconds: float = 10,
+        message: str = "it broke",
     ) -> "World":
         """The stage's pod runs and reports a failure."""
         self.run(stage)
-        report = Report("Failed", reason=failure, message="it broke", missing=missing)
+        report = Report("Failed", reason=failure, message=message, missing=missing)
         return self._end(stage, report, "Failed", seconds)
 
     def delete_pod(self, stage: str) -> "World":
@@ -186,27 +203,30 @@ class World:
             self.seen = replace(self.seen, claimExists=True)
         elif kind == "Artifact":
             claim, key = manifest["spec"]["claim"], manifest["spec"]["key"]
-            artifacts = {**self.seen.artifacts, key: ArtifactSeen(name, claim, key)}
-            self.seen = replace(self.seen, artifacts=artifacts)
+            self.records.append(ArtifactSeen(name, claim, key))
         else:
             notes = manifest["metadata"]["annotations"]
             number = int(manifest["metadata"]["labels"][labels.ATTEMPT])
             stage = notes[labels.STAGE_NAME]
             self.started.append(stage)
-            attempt = AttemptSeen(name, stage, notes[labels.ADDRESS], number)
+            attempt = AttemptSeen(
+                name,
+                stage,
+                notes[labels.ADDRESS],
+                number,
+                claim=notes[labels.CLAIM],
+                template=notes[labels.TEMPLATE],
+            )
             self.seen = replace(self.seen, attempts=(*self.seen.attempts, attempt))
 
     def _delete(self, ref: Ref) -> None:
         self.manifests.pop(f"{ref.kind}/{ref.name}", None)
+        if ref.kind == "Artifact":
+            self.records = [r for r in self.records if r.name != ref.name]
         seen = self.seen
         self.seen = replace(
             seen,
             attempts=tuple(a for a in seen.attempts if (ref.kind, a.name) != ("Job", ref.name)),
-            artifacts={
-                k: a
-                for k, a in seen.artifacts.items()
-                if (ref.kind, a.name) != ("Artifact", ref.name)
-            },
             applied={r: h for r, h in seen.applied.items() if r != ref},
         )
 

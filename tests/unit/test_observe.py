@@ -17,7 +17,7 @@ META = {
     "labels": {
         "olive-operator.io/job": "travel",
         "olive-operator.io/attempt": "1",
-        "batch.kubernetes.io/job-name": "travel-quantize-1a2b3c4d-1",
+        "batch.kubernetes.io/controller-uid": "j1",
     },
     "annotations": {
         "olive-operator.io/stage-name": "quantize",
@@ -25,6 +25,8 @@ META = {
         "olive-operator.io/applied": "h1",
     },
     "generation": 2,
+    "uid": "j1",
+    "ownerReferences": [{"kind": "OptimizationJob", "uid": "u1"}],
 }
 
 
@@ -113,9 +115,10 @@ def test_pod_that_has_no_status_yet() -> None:
 def test_job_of_an_attempt(conditions: list[dict[str, str]], outcome: str) -> None:
     body = {"metadata": META, "status": {"conditions": conditions}}
     name = str(META["name"])
-    assert records.attempt(body) == AttemptSeen(name, "quantize", "k1", 1, outcome)
+    seen = AttemptSeen(name, "quantize", "k1", 1, outcome)
+    assert records.attempt(body) == records.AttemptRecord("j1", "u1", seen)
     assert records.job_of(body) == ("ml", "travel")
-    assert records.attempt_of(body) == "travel-quantize-1a2b3c4d-1"
+    assert records.attempt_of(body) == "j1"
 
 
 @pytest.mark.parametrize(
@@ -190,3 +193,20 @@ def test_status_that_is_not_ours_is_named() -> None:
     body = {"metadata": meta, "spec": spec(), "status": {"stages": [{"name": "x", "state": "Odd"}]}}
     with pytest.raises(ValueError, match=r"status.stages\[0\].state: 'Odd' is none of Waiting"):
         observe.observe(observe.Records(records.trimmed_job(body)))
+
+
+def test_attempts_of_an_earlier_job_and_pods_of_an_earlier_attempt_are_not_this_jobs() -> None:
+    meta = {"name": "t", "namespace": "ml", "uid": "u1", "generation": 1, "resourceVersion": "1"}
+    job = records.trimmed_job({"metadata": meta, "spec": spec()})
+    ours = AttemptSeen("a-1", "quantize", "k1", 1)
+    found = observe.observe(
+        observe.Records(
+            job,
+            attempts=[
+                records.AttemptRecord("j2", "u1", ours),
+                records.AttemptRecord("j9", "u0", AttemptSeen("old", "quantize", "k1", 1)),
+            ],
+            pods=[("j1", PodSeen("of-the-attempt-before")), ("j2", PodSeen("ours"))],
+        )
+    )
+    assert [(a.name, a.pod and a.pod.name) for a in found.attempts] == [("a-1", "ours")]

@@ -1,5 +1,7 @@
 """The plan as stories: what a person does, what the cluster does, and what comes of it."""
 
+from dataclasses import replace
+
 import pytest
 from builders import World, adapter
 
@@ -250,17 +252,9 @@ def test_one_adapters_failure_leaves_the_others_to_be_served() -> None:
 
 def test_pod_that_ends_before_its_job_does_is_waited_for() -> None:
     world = World().settle().run("fetch/model")
-    attempt = world.attempt("fetch/model")
-    world.seen = world.seen.__class__(
-        world.seen.job,
-        tuple(
-            a
-            if a.name != attempt.name
-            else type(a)(a.name, a.stage, a.address, a.number, "Complete", pod=a.pod)
-            for a in world.seen.attempts
-        ),
-        claimExists=True,
-    )
+    ended = replace(world.attempt("fetch/model"), outcome="Complete")
+    others = [a for a in world.seen.attempts if a.name != ended.name]
+    world.seen = replace(world.seen, attempts=(ended, *others))
     assert world.settle().stage("fetch/model").state == "Running"
 
 
@@ -282,3 +276,94 @@ def test_events_tell_the_transitions_once() -> None:
         "Normal StageSucceeded fetch/model: done in 10 s",
     ]
     assert world.told[-1] == "Normal Serving the model and its adapters are being served"
+
+
+def test_another_claim_starts_afresh_and_what_was_served_stays_where_it_is() -> None:
+    world = done()
+    before, deployment = len(world.started), world.manifests["Deployment/travel-serving"]
+    world.edit(storage={"claim": "other"})
+    assert world.started[before:] == ["fetch/model", "fetch/travel"]
+    assert world.manifests["Deployment/travel-serving"] == deployment
+    assert {r.claim for r in world.records} == {"olive-store"}
+    world.finish(*ALL)
+    volumes = world.manifests["Deployment/travel-serving"]["spec"]["template"]["spec"]["volumes"]
+    assert volumes[0]["persistentVolumeClaim"] == {"claimName": "other"}
+
+
+def test_attempt_that_waits_for_what_the_spec_no_longer_asks_is_made_anew() -> None:
+    world = World(gpu={"products": ["A10x"]}).settle()
+    world.finish("fetch/model", "fetch/travel", "quantize")
+    world.pod("finetune/travel", unschedulable="didn't match Pod's node affinity")
+    assert world.stage("finetune/travel").reason == "NoSuchGPU"
+    world.edit(gpu={"products": ["NVIDIA-A10"]})
+    pod = world.manifests[f"Job/{world.attempt('finetune/travel').name}"]["spec"]["template"]
+    assert "A10x" not in str(pod)
+    assert world.stage("finetune/travel").failures == 0
+
+
+def test_attempt_that_runs_is_left_alone_by_an_edit_of_the_gpu() -> None:
+    world = World(gpu={"count": 1}).settle().finish("fetch/model", "fetch/travel", "quantize")
+    world.run("finetune/travel")
+    before = len(world.started)
+    world.edit(gpu={"count": 2})
+    assert world.started[before:] == []
+
+
+def test_base_whose_adapters_fail_does_not_replace_a_serving_that_works() -> None:
+    world = done()
+    old = world.served()
+    world.edit(model={"source": "pvc://models/other"})
+    world.finish("fetch/model", "quantize", "export")
+    world.fail("finetune/travel", FailureClass.INVALID_INPUT)
+    assert world.condition("Stalled") == ("True", "InvalidInput")
+    assert world.served() == old
+
+
+def test_record_that_somebody_deletes_has_the_next_pass_look_on_the_volume() -> None:
+    world = done()
+    before = len(world.started)
+    key = world.stage("export").key
+    world.records = [r for r in world.records if r.key != key]
+    world.settle()
+    assert world.started[before:] == ["export"]
+    assert world.attempt("export").number == 2
+    assert world.finish("export", cached=True).condition("Ready") == ("True", "Serving")
+
+
+def test_adapters_to_the_limit_come_to_rest() -> None:
+    world = World(adapters=[adapter(f"a{n}") for n in range(64)]).settle()
+    world.finish("fetch/model", *(f"fetch/a{n}" for n in range(64)))
+    assert world.settle().stage("fetch/model").state == "Succeeded"
+
+
+def test_many_long_failures_fit_the_status() -> None:
+    world = World(adapters=[adapter(f"a{n}") for n in range(20)]).settle()
+    world.finish("fetch/model", "quantize", "export")
+    for n in range(20):
+        world.fail(f"fetch/a{n}", FailureClass.INVALID_INPUT, message="x" * 4000)
+    assert all(len(c.message) < 5000 for c in world.status.conditions)
+    assert all(len(s.message) < 1100 for s in world.status.stages)
+
+
+def test_retrying_counts_no_gpu_seconds_again() -> None:
+    world = World(gpu={"count": 1}).settle().finish("fetch/model", "fetch/travel", "quantize")
+    world.fail("finetune/travel", FailureClass.GPU_FAULT, seconds=10).wait(10)
+    world.finish("finetune/travel", seconds=90).fail("export", FailureClass.INVALID_INPUT)
+    spent = world.status.gpuSeconds
+    assert spent == 100
+    assert world.annotate_retry("1").status.gpuSeconds == spent
+
+
+def test_node_that_evicts_again_and_again_is_given_time() -> None:
+    world = World().settle().run("fetch/model").delete_pod("fetch/model")
+    world.run("fetch/model").delete_pod("fetch/model")
+    assert world.attempt("fetch/model").number == 2
+    assert world.wait(10).attempt("fetch/model").number == 3
+
+
+def test_size_may_be_a_number_and_a_measured_zero_is_kept() -> None:
+    world = World(storage={"size": 107374182400}).settle()
+    claim = world.manifests["PersistentVolumeClaim/olive-store"]
+    assert claim["spec"]["resources"]["requests"]["storage"] == 107374182400
+    world.finish("fetch/model", metrics={"exactMatch": 0.0, "odd": float("nan")})
+    assert world.stage("fetch/model").metrics == {"exactMatch": 0.0}

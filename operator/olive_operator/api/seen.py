@@ -59,6 +59,10 @@ class AttemptSeen:
     number: int
     outcome: str = ""
     """Complete, Failed, or empty while it runs."""
+    claim: str = ""
+    """The claim with the store that it works on."""
+    template: str = ""
+    """The hash of the pod that it was made for."""
     deleting: bool = False
     pod: PodSeen | None = None
 

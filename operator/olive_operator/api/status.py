@@ -46,7 +46,7 @@ class StageStatus:
     cached: bool = False
     attempt: int = 0
     failures: int = 0
-    failedAttempt: int = 0
+    endedAttempt: int = 0
     retryAt: str = ""
     pod: str = ""
     node: str = ""
@@ -82,6 +82,7 @@ class ServingStatus:
     replicas: int = 0
     readyReplicas: int = 0
     model: str = ""
+    claim: str = ""
     adapters: tuple[AdapterStatus, ...] = ()
 
 
@@ -116,7 +117,7 @@ class Status:
         return decode(Status, body, "status")
 
     def to_body(self) -> dict[str, Any]:
-        """Plain JSON values without empty fields; numbers that mean something at 0 are kept."""
+        """Plain JSON values without empty fields."""
         body: dict[str, Any] = _trim(asdict(self))
         body["gpuSeconds"] = self.gpuSeconds
         return body
@@ -128,16 +129,20 @@ class Status:
         return next((c for c in self.conditions if c.type == kind), None)
 
 
-_KEPT_AT_ZERO = ("percent", "remainingSeconds", "loss", "replicas", "readyReplicas")
+_LEFT_OUT_AT_ZERO = ("attempt", "failures", "endedAttempt", "gpuSeconds", "seconds")
 
 
 def _trim(value: Any) -> Any:
     if isinstance(value, dict):
-        return {
-            k: _trim(v)
-            for k, v in value.items()
-            if v not in (None, "") and (v or k in _KEPT_AT_ZERO)
-        }
+        trimmed = {k: _trim(v) for k, v in value.items()}
+        return {k: v for k, v in trimmed.items() if not _empty(v, k)}
     if isinstance(value, list | tuple):
         return [_trim(v) for v in value]
     return value
+
+
+def _empty(value: Any, name: str) -> bool:
+    """Whether a field says nothing. A measured zero does; a count that never began does not."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return not value
+    return value == 0 and name in _LEFT_OUT_AT_ZERO

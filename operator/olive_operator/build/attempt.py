@@ -1,5 +1,6 @@
 """One attempt of a stage: a batch/v1 Job that runs one pod once."""
 
+from olive_contract.keys import digest
 from olive_contract.params import FetchParams, body_of
 from olive_contract.stage import StageInput
 from olive_operator import labels, names
@@ -26,8 +27,14 @@ def attempt(
     marks = {labels.STAGE: stage.kind, labels.ATTEMPT: str(number)}
     if stage.adapter:
         marks[labels.ADAPTER] = stage.adapter
-    notes = {labels.STAGE_NAME: stage.name, labels.ADDRESS: address.name}
-    name = names.attempt(job.name, job.uid, stage.name, address.name, number)
+    pod = _pod(job, stage, address, claim, config)
+    notes = {
+        labels.STAGE_NAME: stage.name,
+        labels.ADDRESS: address.name,
+        labels.CLAIM: claim,
+        labels.TEMPLATE: digest(pod)[:16],
+    }
+    name = names.attempt(job.name, job.uid, stage.name, address.name, claim, number)
     meta = metadata(job, name, "stage", marks, notes)
     return {
         "apiVersion": "batch/v1",
@@ -39,7 +46,7 @@ def attempt(
             "parallelism": 1,
             "template": {
                 "metadata": {"labels": meta["labels"], "annotations": notes},
-                "spec": _pod(job, stage, address, claim, config),
+                "spec": pod,
             },
         },
     }

@@ -16,7 +16,7 @@ from olive_operator.config import Config
 from olive_operator.plan import children
 from olive_operator.plan import serving as serve
 from olive_operator.plan.children import Manifest, Round
-from olive_operator.plan.graph import graph
+from olive_operator.plan.graph import claim_of, graph
 from olive_operator.plan.keys import addresses
 from olive_operator.plan.stages import Step, step
 from olive_operator.plan.status import Event, events, status
@@ -46,15 +46,19 @@ def plan(seen: Seen, config: Config, now: datetime) -> Plan:
     while new := _found_out(stages, found, made, config):
         found = _look(stages, new.seen, new.sources, config, now)
     states = {name: step.status for name, step in found.steps.items()}
-    what = serve.target(seen, states)
-    serving = serve.status(seen, what)
-    answers = what is not None and serving is not None and serve.answers(seen, what, serving)
+    target = serve.target(seen, states)
+    serving = serve.status(seen, target)
+    answers = bool(target and serving and serve.answers(seen, target.serving, serving))
     after = status(seen.job, list(states.values()), found.sources, serving, answers, now)
     return Plan(
         status=after,
         create=(*children.claim(seen, config), *made, *children.attempts(stages, found, config)),
-        apply=children.serving(seen, what, config),
-        delete=(*children.obsolete(found), *children.lost(found), *children.unserved(seen, what)),
+        apply=children.serving(seen, target, config),
+        delete=(
+            *children.obsolete(stages, found, config),
+            *children.lost(found),
+            *children.unserved(seen, target),
+        ),
         events=tuple(events(before, after)),
         again=min((s.again for s in found.steps.values() if s.again), default=None),
     )
@@ -66,7 +70,9 @@ def _retried(seen: Seen) -> Seen:
     if not job.retry or job.retry == job.status.retriedAt:
         return seen
     stages = tuple(
-        replace(s, state=State.PENDING, failures=0, retryAt="") if s.failures else s
+        replace(s, state=State.PENDING, failures=0, retryAt="")
+        if s.failures and s.state != State.SUCCEEDED
+        else s
         for s in job.status.stages
     )
     return replace(seen, job=replace(job, status=replace(job.status, stages=stages)))
@@ -98,7 +104,7 @@ def _found_out(
 ) -> Round | None:
     """The round with what its reports have told, or None if they told nothing new."""
     sources, artifacts = dict(found.sources), dict(found.seen.artifacts)
-    claim = children.claim_of(found.seen)
+    claim = claim_of(found.seen.job.spec)
     for stage in stages:
         step, address = found.steps[stage.name], found.addresses[stage.name]
         if step.made is None or address is None:

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from olive_contract.serving import Serving
 from olive_operator import build, labels, names
-from olive_operator.api.seen import Ref, Seen
+from olive_operator.api.seen import AttemptSeen, Ref, Seen
 from olive_operator.api.stage import Address, Stage
 from olive_operator.config import Config
 from olive_operator.plan import serving as serve
+from olive_operator.plan.graph import claim_of
+from olive_operator.plan.serving import Target
 from olive_operator.plan.stages import Step
 
 Manifest = dict[str, Any]
@@ -25,11 +26,6 @@ class Round:
     steps: Mapping[str, Step]
 
 
-def claim_of(seen: Seen) -> str:
-    """The claim with the job's store."""
-    return seen.job.spec.storage.claim or names.DEFAULT_CLAIM
-
-
 def claim(seen: Seen, config: Config) -> tuple[Manifest, ...]:
     """The namespace's claim, where the job names none and there is none."""
     if seen.job.spec.storage.claim or seen.claimExists:
@@ -40,47 +36,60 @@ def claim(seen: Seen, config: Config) -> tuple[Manifest, ...]:
 def attempts(stages: tuple[Stage, ...], found: Round, config: Config) -> list[Manifest]:
     """The attempts that must exist and are not seen."""
     there = {a.name for a in found.seen.attempts}
-    wanted = []
-    for stage in stages:
-        number, address = found.steps[stage.name].start, found.addresses[stage.name]
-        if number and address:
-            wanted.append(
-                build.attempt(found.seen.job, stage, address, number, claim_of(found.seen), config)
-            )
+    wanted = _wanted(stages, found, config)
     return [m for m in wanted if m["metadata"]["name"] not in there]
 
 
-def obsolete(found: Round) -> list[Ref]:
-    """Attempts of stages that the spec no longer asks for, running or not."""
-    current = {name: a.name for name, a in found.addresses.items() if a}
+def obsolete(stages: tuple[Stage, ...], found: Round, config: Config) -> list[Ref]:
+    """Attempts that the spec no longer asks for, running or not.
+
+    Of those that it asks for, the ones that have not begun and would be made otherwise now: they
+    may wait for what nobody will bring. They are made anew.
+    """
+    claim = claim_of(found.seen.job.spec)
+    current = {name: (a.name, claim) for name, a in found.addresses.items() if a}
     unknown = {name for name, a in found.addresses.items() if a is None}
+    templates = {
+        m["metadata"]["name"]: m["metadata"]["annotations"][labels.TEMPLATE]
+        for m in _wanted(stages, found, config)
+    }
     return [
         Ref("Job", a.name)
         for a in found.seen.attempts
-        if current.get(a.stage) != a.address and a.stage not in unknown and not a.deleting
+        if not a.deleting
+        and a.stage not in unknown
+        and (
+            current.get(a.stage) != (a.address, a.claim)
+            or (not _begun(a) and templates.get(a.name, a.template) != a.template)
+        )
     ]
+
+
+def _wanted(stages: tuple[Stage, ...], found: Round, config: Config) -> list[Manifest]:
+    claim, job = claim_of(found.seen.job.spec), found.seen.job
+    return [
+        build.attempt(job, stage, address, found.steps[stage.name].start, claim, config)
+        for stage in stages
+        if found.steps[stage.name].start and (address := found.addresses[stage.name])
+    ]
+
+
+def _begun(attempt: AttemptSeen) -> bool:
+    return bool(attempt.outcome or (attempt.pod and attempt.pod.startedAt))
 
 
 def lost(found: Round) -> list[Ref]:
-    """What says that an artifact is there which a stage did not find on the volume.
-
-    The attempt that made it goes first: its report would bring the record back.
-    """
+    """Records of artifacts that a stage did not find on the volume."""
     artifacts = found.seen.artifacts
     keys = {s.lost for s in found.steps.values() if s.lost}
-    makers = [
-        Ref("Job", a.name)
-        for a in found.seen.attempts
-        if a.pod and a.pod.report and a.pod.report.key in keys
-    ]
-    return makers + [Ref("Artifact", artifacts[k].name) for k in sorted(keys) if k in artifacts]
+    return [Ref("Artifact", artifacts[k].name) for k in sorted(keys) if k in artifacts]
 
 
-def serving(seen: Seen, what: Serving | None, config: Config) -> tuple[Manifest, ...]:
+def serving(seen: Seen, target: Target | None, config: Config) -> tuple[Manifest, ...]:
     """The serving's children as far as they differ from what was last applied."""
-    if what is None:
+    if target is None:
         return ()
-    manifests = build.serving(seen.job, what, claim_of(seen), config)
+    manifests = build.serving(seen.job, target.serving, target.claim, config)
     return tuple(
         m
         for m in manifests
@@ -89,11 +98,11 @@ def serving(seen: Seen, what: Serving | None, config: Config) -> tuple[Manifest,
     )
 
 
-def unserved(seen: Seen, what: Serving | None) -> list[Ref]:
+def unserved(seen: Seen, target: Target | None) -> list[Ref]:
     """Children of a serving that is no longer wanted, or of the model that was served before."""
-    if what is None:
+    if target is None:
         return list(seen.applied)
-    if not serve.rolled_out(seen, what):
+    if not serve.rolled_out(seen, target.serving):
         return []
-    config = names.serving_config(seen.job.name, what.model)
+    config = names.serving_config(seen.job.name, target.serving.model)
     return [ref for ref in seen.applied if ref.kind == "ConfigMap" and ref.name != config]

@@ -16,6 +16,10 @@ _STALLED_WHILE_PENDING = frozenset(
 )
 
 
+MESSAGE_LIMIT = 4096
+"""Characters of a condition's message; the CRD allows more, people read less."""
+
+
 @dataclass(frozen=True)
 class Summary:
     """The job in one line: phase for people, reason and message for the conditions."""
@@ -81,7 +85,10 @@ def _condition(
     word = "True" if status else "False"
     last = next((c for c in before if c.type == kind), None)
     since = last.lastTransitionTime if last and last.status == word else now
-    return Condition(kind, word, found.reason, found.message, since, generation)
+    message = found.message
+    if len(message) > MESSAGE_LIMIT:
+        message = f"{message[:MESSAGE_LIMIT]} … (the stages tell more)"
+    return Condition(kind, word, found.reason, message, since, generation)
 
 
 def _stuck(stage: StageStatus) -> bool:

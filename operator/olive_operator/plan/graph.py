@@ -21,8 +21,14 @@ from olive_contract.params import (
     Lora,
     QuantizeParams,
 )
+from olive_operator import names
 from olive_operator.api.spec import Adapter, LoraSpec, Quantize, Spec
 from olive_operator.api.stage import Stage
+
+
+def claim_of(spec: Spec) -> str:
+    """The claim with the job's store."""
+    return spec.storage.claim or names.DEFAULT_CLAIM
 
 
 def graph(spec: Spec) -> tuple[Stage, ...]:

@@ -12,6 +12,9 @@ from olive_operator.plan import pods, retries
 from olive_operator.plan.clock import text
 from olive_operator.plan.pods import Failure
 
+MESSAGE_LIMIT = 1024
+"""Characters of a message in the status; the log has the rest."""
+
 
 @dataclass(frozen=True)
 class View:
@@ -94,7 +97,7 @@ def succeeded(view: View, attempt: AttemptSeen, report: Report) -> StageStatus:
         cached=report.cached,
         attempt=attempt.number,
         failures=view.before.failures,
-        failedAttempt=view.before.failedAttempt,
+        endedAttempt=attempt.number,
         pod=pod.name if pod else "",
         node=pod.node if pod else "",
         startedAt=text(pod.startedAt) if pod and pod.startedAt else "",
@@ -114,10 +117,10 @@ def failed(view: View, attempt: AttemptSeen, found: Failure, at: datetime | None
         before,
         state=State.PENDING if at else State.FAILED,
         reason=found.failure.value,
-        message=found.message,
+        message=shortened(found.message),
         attempt=attempt.number,
         failures=before.failures + retries.POLICY[found.failure].counts,
-        failedAttempt=attempt.number,
+        endedAttempt=attempt.number,
         retryAt=text(at) if at else "",
         pod=pod.name if pod else before.pod,
         node=pod.node if pod else before.node,
@@ -126,7 +129,7 @@ def failed(view: View, attempt: AttemptSeen, found: Failure, at: datetime | None
         gpuSeconds=before.gpuSeconds + _gpu_seconds(view, attempt),
         percent=None,
         remainingSeconds=None,
-        lastFailure=f"{found.failure.value}: {found.message}",
+        lastFailure=shortened(f"{found.failure.value}: {found.message}"),
     )
 
 
@@ -144,6 +147,14 @@ def due(view: View, number: int) -> StageStatus:
         startedAt="",
         finishedAt="",
     )
+
+
+def shortened(message: str) -> str:
+    """At most MESSAGE_LIMIT characters: beginning and end, as the cause may stand at either."""
+    if len(message) <= MESSAGE_LIMIT:
+        return message
+    half = MESSAGE_LIMIT // 2 - 2
+    return f"{message[:half]} … {message[-half:]}"
 
 
 def ended_at(view: View, attempt: AttemptSeen) -> datetime:

@@ -12,6 +12,9 @@ from typing import Final
 from olive_contract.failures import FailureClass as F
 from olive_operator.config import Retry
 
+LONGEST_DELAY: Final = 600
+"""Seconds between two attempts at most."""
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -47,14 +50,20 @@ POLICY: Final[Mapping[F, Rule]] = {
 }
 
 
-def retry_at(failure: F, failures: int, policy: Retry, finished: datetime) -> datetime | None:
+def retry_at(
+    failure: F, failures: int, attempt: int, policy: Retry, finished: datetime
+) -> datetime | None:
     """When to try again, or None if it is not to be tried.
 
-    ``failures`` are those that count, this one included. The delay doubles with each.
+    ``failures`` are those that count, this one included; ``attempt`` is the number of the one that
+    failed. The delay doubles with each. A first disruption costs no delay; a node that evicts again
+    and again does.
     """
     rule = POLICY[failure]
     if not rule.again or (rule.counts and failures > policy.limit):
         return None
-    if not rule.counts:
+    times = failures if rule.counts else attempt - 1
+    if times == 0:
         return finished
-    return finished + timedelta(seconds=policy.backoffSeconds * 2 ** (failures - 1))
+    seconds = min(policy.backoffSeconds * 2 ** min(times - 1, 20), LONGEST_DELAY)
+    return finished + timedelta(seconds=seconds)

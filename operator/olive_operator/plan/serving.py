@@ -1,10 +1,12 @@
 """What is to be served: the newest whole set of model and adapters, and never less than before.
 
 While stages run, what was served stays; an adapter that becomes ready joins the model it was
-converted for at once. Another model takes over only when every stage is at its end.
+converted for at once. Another model takes over only when every stage is at its end and it brings
+every adapter that is served now and still wanted.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from olive_contract.serving import ServedAdapter, Serving
 from olive_operator import names
@@ -16,32 +18,38 @@ from olive_operator.api.status import (
     StageStatus,
     State,
 )
+from olive_operator.plan.graph import claim_of
 
 
-def target(seen: Seen, stages: Mapping[str, StageStatus]) -> Serving | None:
+@dataclass(frozen=True)
+class Target:
+    """What to serve, and from which claim's store."""
+
+    serving: Serving
+    claim: str
+
+
+def target(seen: Seen, stages: Mapping[str, StageStatus]) -> Target | None:
     """What to serve now, or None if there is nothing to serve (yet)."""
     job, before = seen.job, seen.job.status.serving
     if job.spec.serve is None:
         return None
-    export = stages["export"]
-    settled = not any(s.state in UNDER_WAY for s in stages.values())
+    export, claim = stages["export"], claim_of(job.spec)
     ready = tuple(
         ServedAdapter(a.name, stages[f"adapter/{a.name}"].key)
         for a in job.spec.adapters
         if _passed(a.name, stages)
     )
-    if export.state == State.SUCCEEDED and (settled or _serves(before, export.key)):
-        kept = _kept(seen, {a.name for a in ready}) if _serves(before, export.key) else ()
-        return Serving(job.name, export.key, (*ready, *kept))
+    kept = _kept(seen, {a.name for a in ready})
+    if export.state == State.SUCCEEDED:
+        if before and (before.model, before.claim) == (export.key, claim):
+            return Target(Serving(job.name, export.key, (*ready, *kept)), claim)
+        if not any(s.state in UNDER_WAY for s in stages.values()) and not kept:
+            return Target(Serving(job.name, export.key, ready), claim)
     if before and before.model:
-        return Serving(
-            job.name, before.model, tuple(ServedAdapter(a.name, a.key) for a in before.adapters)
-        )
+        adapters = tuple(ServedAdapter(a.name, a.key) for a in before.adapters)
+        return Target(Serving(job.name, before.model, adapters), before.claim)
     return None
-
-
-def _serves(before: ServingStatus | None, model: str) -> bool:
-    return before is not None and before.model == model
 
 
 def _passed(name: str, stages: Mapping[str, StageStatus]) -> bool:
@@ -51,7 +59,7 @@ def _passed(name: str, stages: Mapping[str, StageStatus]) -> bool:
 
 
 def _kept(seen: Seen, ready: set[str]) -> tuple[ServedAdapter, ...]:
-    """Adapters that are served and still wanted, while their successors are being made."""
+    """Adapters that are served and still wanted, and whose successors are not there (yet)."""
     before, wanted = seen.job.status.serving, {a.name for a in seen.job.spec.adapters}
     served = before.adapters if before else ()
     return tuple(
@@ -59,10 +67,11 @@ def _kept(seen: Seen, ready: set[str]) -> tuple[ServedAdapter, ...]:
     )
 
 
-def status(seen: Seen, what: Serving | None) -> ServingStatus | None:
+def status(seen: Seen, target: Target | None) -> ServingStatus | None:
     """What the serving has come to, as far as it is seen."""
-    if what is None:
+    if target is None:
         return None
+    what = target.serving
     found, loaded = seen.deployment, seen.loaded or frozenset()
     before = {a.key for a in _before(seen) if a.state == "Loaded"} if seen.loaded is None else set()
     return ServingStatus(
@@ -70,6 +79,7 @@ def status(seen: Seen, what: Serving | None) -> ServingStatus | None:
         replicas=found.replicas if found else 0,
         readyReplicas=found.ready if found else 0,
         model=what.model,
+        claim=target.claim,
         adapters=tuple(
             AdapterStatus(
                 a.name, a.key, "Loaded" if a.key in loaded or a.key in before else "Loading"

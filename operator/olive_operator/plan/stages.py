@@ -15,6 +15,7 @@ from olive_operator.api.status import StageStatus, State
 from olive_operator.config import Config
 from olive_operator.plan import outcomes, pods, retries
 from olive_operator.plan.clock import instant
+from olive_operator.plan.graph import claim_of
 from olive_operator.plan.outcomes import View
 
 
@@ -59,13 +60,14 @@ def step(
         return Step(before)
     if waiting:
         return Step(outcomes.waiting(before, waiting))
-    if attempt and attempt.number >= before.attempt:
+    if attempt and attempt.number >= before.attempt and attempt.number > before.endedAttempt:
         return _observed(view, attempt)
     return _absent(view)
 
 
 def _latest(stage: Stage, address: Address, seen: Seen) -> AttemptSeen | None:
-    ours = [a for a in seen.attempts if a.stage == stage.name and a.address == address.name]
+    work = (stage.name, address.name, claim_of(seen.job.spec))
+    ours = [a for a in seen.attempts if (a.stage, a.address, a.claim) == work]
     return max(ours, key=lambda a: a.number, default=None)
 
 
@@ -73,9 +75,10 @@ def _done(view: View) -> Step:
     """The store has the artifact. It was there already unless one of our attempts made it."""
     if view.before.state == State.SUCCEEDED:
         return Step(view.before)
-    attempt = view.attempt
+    attempt, key = view.attempt, view.address.key
     report = attempt.pod.report if attempt and attempt.pod else None
-    if attempt and report and report.outcome == "Succeeded" and report.key == view.address.key:
+    fresh = attempt is not None and attempt.number > view.before.endedAttempt
+    if attempt and report and fresh and (report.outcome, report.key) == ("Succeeded", key):
         return Step(outcomes.succeeded(view, attempt, report))
     return Step(outcomes.cached(view))
 
@@ -90,8 +93,6 @@ def _observed(view: View, attempt: AttemptSeen) -> Step:
         return Step(outcomes.succeeded(view, attempt, report), made=report, source=source)
     if attempt.deleting and not attempt.ended:
         return Step(replace(view.before, state=State.PENDING, attempt=attempt.number))
-    if attempt.number == view.before.failedAttempt:
-        return _absent(view)
     return _failed(view, attempt)
 
 
@@ -100,7 +101,7 @@ def _failed(view: View, attempt: AttemptSeen) -> Step:
     found = pods.failure(attempt)
     failures = view.before.failures + retries.POLICY[found.failure].counts
     ended = outcomes.ended_at(view, attempt)
-    at = retries.retry_at(found.failure, failures, view.config.retry, ended)
+    at = retries.retry_at(found.failure, failures, attempt.number, view.config.retry, ended)
     status = outcomes.failed(view, attempt, found, at)
     lost = found.missing if found.failure == FailureClass.INPUT_MISSING else ""
     if at and at <= view.now:
@@ -114,5 +115,5 @@ def _absent(view: View) -> Step:
     before = view.before
     if before.retryAt and (at := instant(before.retryAt)) > view.now:
         return Step(before, again=at)
-    number = before.attempt + 1 if before.attempt == before.failedAttempt else before.attempt
+    number = before.attempt + 1 if before.attempt == before.endedAttempt else before.attempt
     return Step(outcomes.due(view, number), start=number)

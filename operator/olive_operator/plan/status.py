@@ -17,7 +17,7 @@ from olive_operator.plan import conditions
 from olive_operator.plan.clock import text
 
 SOURCES_KEPT = 64
-"""Resolved sources that a job remembers, so that changing a manifest back runs nothing."""
+"""Resolved sources no longer in use that a job remembers, so that a change back runs nothing."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,19 @@ def status(
         startedAt=before.startedAt or text(now),
         finishedAt=(before.finishedAt or text(now)) if finished else "",
         retriedAt=job.retry,
-        sources=tuple(Source(r, k) for r, k in list(sources.items())[-SOURCES_KEPT:]),
+        sources=_kept(sources, {s.address for s in stages}),
         stages=tuple(stages),
         serving=serving,
         conditions=conditions.conditions(
             text(now), job.generation, found, stages, before.conditions
         ),
     )
+
+
+def _kept(sources: Mapping[str, str], in_use: set[str]) -> tuple[Source, ...]:
+    """Every source that a stage is at, and the latest of the others."""
+    others = [request for request in sources if request not in in_use][-SOURCES_KEPT:]
+    return tuple(Source(r, k) for r, k in sources.items() if r in in_use or r in others)
 
 
 def _newly_spent(before: Status, stages: Sequence[StageStatus]) -> int:
@@ -90,8 +96,15 @@ def events(before: Status, after: Status) -> list[Event]:
     return told
 
 
+def failed_since(before: StageStatus, after: StageStatus) -> bool:
+    """Whether an attempt at the same work has failed between the two."""
+    same = before.address == after.address
+    ended = after.endedAttempt > before.endedAttempt
+    return same and ended and after.state != State.SUCCEEDED
+
+
 def _stage_event(before: StageStatus | None, after: StageStatus) -> Event | None:
-    if before and before.failedAttempt < after.failedAttempt and before.address == after.address:
+    if before and failed_since(before, after):
         return Event(
             "Warning", after.lastFailure.partition(":")[0], f"{after.name}: {after.lastFailure}"
         )
