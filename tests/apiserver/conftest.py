@@ -20,15 +20,15 @@ def apiserver() -> Iterator[Path]:
         return
     name = f"apiserver-{os.getpid()}"
     try:
-        yield Path(hack("up", "--control-plane", "--name", name))
+        yield Path(hack("cluster", "up", "--control-plane", "--name", name))
     finally:
-        hack("down", "--name", name)
+        hack("cluster", "down", "--name", name)
 
 
 @pytest.fixture(scope="session")
 def crds(apiserver: Path) -> Kubectl:
     """kubectl at the API server, which knows our kinds."""
-    kubectl = Kubectl(hack("tool", "kubectl"), apiserver)
+    kubectl = Kubectl(hack("cluster", "tool", "kubectl"), apiserver)
     folder = str(ROOT / "crds")
     kubectl("apply", "--server-side", "--force-conflicts", f"--filename={folder}")
     kubectl("wait", "--for=condition=Established", "--timeout=30s", f"--filename={folder}")
