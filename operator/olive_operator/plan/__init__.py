@@ -50,12 +50,13 @@ def plan(seen: Seen, config: Config, now: datetime) -> Plan:
     serving = serve.status(seen, target)
     answers = bool(target and serving and serve.answers(seen, target.serving, serving))
     after = status(seen.job, list(states.values()), found.sources, serving, answers, now)
+    wanted = children.attempts(stages, found, config)
     return Plan(
         status=after,
-        create=(*children.claim(seen, config), *made, *children.attempts(stages, found, config)),
+        create=(*children.claim(seen, config), *made, *children.absent(wanted, found)),
         apply=children.serving(seen, target, config),
         delete=(
-            *children.obsolete(stages, found, config),
+            *children.obsolete(wanted, found),
             *children.lost(found),
             *children.unserved(seen, target),
         ),

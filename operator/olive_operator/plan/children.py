@@ -34,13 +34,22 @@ def claim(seen: Seen, config: Config) -> tuple[Manifest, ...]:
 
 
 def attempts(stages: tuple[Stage, ...], found: Round, config: Config) -> list[Manifest]:
-    """The attempts that must exist and are not seen."""
+    """The attempts that must exist, whether they are seen or not."""
+    claim, job = claim_of(found.seen.job.spec), found.seen.job
+    return [
+        build.attempt(job, stage, address, found.steps[stage.name].start, claim, config)
+        for stage in stages
+        if found.steps[stage.name].start and (address := found.addresses[stage.name])
+    ]
+
+
+def absent(wanted: list[Manifest], found: Round) -> list[Manifest]:
+    """Of the attempts that must exist, those that are not seen."""
     there = {a.name for a in found.seen.attempts}
-    wanted = _wanted(stages, found, config)
     return [m for m in wanted if m["metadata"]["name"] not in there]
 
 
-def obsolete(stages: tuple[Stage, ...], found: Round, config: Config) -> list[Ref]:
+def obsolete(wanted: list[Manifest], found: Round) -> list[Ref]:
     """Attempts that the spec no longer asks for, running or not.
 
     Of those that it asks for, the ones that have not begun and would be made otherwise now: they
@@ -50,8 +59,7 @@ def obsolete(stages: tuple[Stage, ...], found: Round, config: Config) -> list[Re
     current = {name: (a.name, claim) for name, a in found.addresses.items() if a}
     unknown = {name for name, a in found.addresses.items() if a is None}
     templates = {
-        m["metadata"]["name"]: m["metadata"]["annotations"][labels.TEMPLATE]
-        for m in _wanted(stages, found, config)
+        m["metadata"]["name"]: m["metadata"]["annotations"][labels.TEMPLATE] for m in wanted
     }
     return [
         Ref("Job", a.name)
@@ -62,15 +70,6 @@ def obsolete(stages: tuple[Stage, ...], found: Round, config: Config) -> list[Re
             current.get(a.stage) != (a.address, a.claim)
             or (not _begun(a) and templates.get(a.name, a.template) != a.template)
         )
-    ]
-
-
-def _wanted(stages: tuple[Stage, ...], found: Round, config: Config) -> list[Manifest]:
-    claim, job = claim_of(found.seen.job.spec), found.seen.job
-    return [
-        build.attempt(job, stage, address, found.steps[stage.name].start, claim, config)
-        for stage in stages
-        if found.steps[stage.name].start and (address := found.addresses[stage.name])
     ]
 
 

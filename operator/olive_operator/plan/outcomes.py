@@ -8,7 +8,7 @@ from olive_operator.api.seen import AttemptSeen, Seen
 from olive_operator.api.stage import Address, Stage
 from olive_operator.api.status import StageStatus, State
 from olive_operator.config import Config
-from olive_operator.plan import pods, retries
+from olive_operator.plan import pods
 from olive_operator.plan.clock import text
 from olive_operator.plan.pods import Failure
 
@@ -110,8 +110,10 @@ def succeeded(view: View, attempt: AttemptSeen, report: Report) -> StageStatus:
     )
 
 
-def failed(view: View, attempt: AttemptSeen, found: Failure, at: datetime | None) -> StageStatus:
-    """The attempt has failed and is counted; ``at``: when it is tried again, if it is."""
+def failed(
+    view: View, attempt: AttemptSeen, found: Failure, failures: int, at: datetime | None
+) -> StageStatus:
+    """The attempt has failed; ``failures`` now count, and ``at`` it is tried again, if it is."""
     before, pod = view.before, attempt.pod
     return replace(
         before,
@@ -119,7 +121,7 @@ def failed(view: View, attempt: AttemptSeen, found: Failure, at: datetime | None
         reason=found.failure.value,
         message=shortened(found.message),
         attempt=attempt.number,
-        failures=before.failures + retries.POLICY[found.failure].counts,
+        failures=failures,
         endedAttempt=attempt.number,
         retryAt=text(at) if at else "",
         pod=pod.name if pod else before.pod,

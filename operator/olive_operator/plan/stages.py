@@ -102,7 +102,7 @@ def _failed(view: View, attempt: AttemptSeen) -> Step:
     failures = view.before.failures + retries.POLICY[found.failure].counts
     ended = outcomes.ended_at(view, attempt)
     at = retries.retry_at(found.failure, failures, attempt.number, view.config.retry, ended)
-    status = outcomes.failed(view, attempt, found, at)
+    status = outcomes.failed(view, attempt, found, failures, at)
     lost = found.missing if found.failure == FailureClass.INPUT_MISSING else ""
     if at and at <= view.now:
         number = attempt.number + 1
