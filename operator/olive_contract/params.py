@@ -4,12 +4,17 @@ Every field is explicit: a default is the CRD's, so the same manifest gives the 
 it is planned.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from olive_contract.serial import decode
 
 FetchWhat = Literal["model", "data", "adapter"]
+Algorithm = Literal["awq", "gptq", "rtn"]
+Device = Literal["cpu", "gpu"]
+Provider = Literal["CPUExecutionProvider", "CUDAExecutionProvider"]
+Head = Literal["int4", "int8", "fp16"]
+Schedule = Literal["linear", "cosine", "constant", "constant_with_warmup"]
 
 
 @dataclass(frozen=True)
@@ -17,14 +22,20 @@ class FetchParams:
     """Bring a source onto the store.
 
     ``source`` is ``hf://owner/name[@revision]``, ``hf://datasets/owner/name[@revision]/file``,
-    ``https://…`` (data only) or ``pvc://claim/path``; a claim is mounted read-only at
-    ``/sources/<claim>``. ``template`` is given for data: every column it names must be in every
-    row. The artifact's key is that of the *content* (``content_key``), found by the stage.
+    ``https://…`` (data only), ``s3://bucket/path``, ``az://container/path`` or
+    ``pvc://claim/path``; a claim is mounted read-only at ``/sources/<claim>``. ``sha256`` is what
+    one file must hash to. ``template`` is given for data: every column it names must be in every
+    row. ``allowPickle``: pickled weights are read (without running their code) and kept as
+    safetensors; ``trustRemoteCode``: the model's own Python files are kept, and run by later
+    stages. The artifact's key is that of the *content* (``content_key``), found by the stage.
     """
 
     what: FetchWhat
     source: str
     template: str = ""
+    sha256: str = ""
+    allowPickle: bool = False
+    trustRemoteCode: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,15 +54,32 @@ class QuantizeParams:
     Inputs: ``model``, and ``calibration`` where the algorithm needs data. ``groupSize`` in weights.
     """
 
-    algorithm: Literal["rtn", "gptq"]
+    algorithm: Algorithm
     precision: Literal["int4"]
     groupSize: int
     calibration: Calibration | None = None
 
 
 @dataclass(frozen=True)
+class WorkflowParams:
+    """An ``olive run`` configuration in place of quantize. Input: ``model``.
+
+    The artifact is the workflow's best model: a Hugging Face folder, which goes on to fine-tuning
+    and export, or a folder for onnxruntime-genai, which export takes as it is.
+    """
+
+    config: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Lora:
-    """LoRA hyper-parameters in PEFT's and the Trainer's sense (``maxLength`` in tokens)."""
+    """LoRA hyper-parameters in PEFT's and the Trainer's sense.
+
+    ``batchSize`` rows a step whatever the number of GPUs; ``maxLength`` in tokens;
+    ``targetModules`` empty means every linear layer of the blocks; ``layersToTransform`` empty
+    means every layer; ``warmupRatio`` of ``maxSteps``. ``packing`` joins rows up to ``maxLength``.
+    ``gradientCheckpointing`` None leaves the choice to the stage, by the model's size.
+    """
 
     rank: int
     alpha: float
@@ -60,6 +88,18 @@ class Lora:
     learningRate: float
     maxLength: int
     seed: int
+    dropout: float = 0.05
+    rankStabilized: bool = False
+    targetModules: tuple[str, ...] = ()
+    excludeModules: tuple[str, ...] = ()
+    layersToTransform: tuple[int, ...] = ()
+    rankPattern: dict[str, int] = field(default_factory=dict)
+    alphaPattern: dict[str, float] = field(default_factory=dict)
+    packing: bool = False
+    gradientCheckpointing: bool | None = None
+    warmupRatio: float = 0.03
+    schedule: Schedule = "linear"
+    weightDecay: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -72,12 +112,29 @@ class FinetuneParams:
 
 
 @dataclass(frozen=True)
-class ExportParams:
-    """ONNX for ``device`` and ``provider`` with LoRA inputs left open. Input: ``model``."""
+class CheckParams:
+    """Whether a stage that asks for a GPU could do its work: its own checks, on a CPU.
 
-    device: Literal["cpu"]
-    provider: Literal["CPUExecutionProvider"]
-    precision: Literal["int4", "fp32"]
+    ``kind`` and ``params`` are those of that stage. Inputs: ``model`` (as fetched), and ``data`` or
+    ``calibration`` where that stage reads rows. The artifact is empty but for what was found.
+    """
+
+    kind: Literal["quantize", "finetune"]
+    params: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ExportParams:
+    """ONNX for ``device`` and ``provider`` with LoRA inputs left open. Input: ``model``.
+
+    ``head`` is the type of the output head's weights in an int4 model; None for a float model,
+    whose head is as the rest.
+    """
+
+    device: Device
+    provider: Provider
+    precision: Literal["int4", "fp32", "fp16"]
+    head: Head | None = None
 
 
 @dataclass(frozen=True)
@@ -90,8 +147,8 @@ class AdapterParams:
 
 
 @dataclass(frozen=True)
-class EvaluateParams:
-    """Measure ``base`` with ``adapter`` on the held-out rows of ``data``, at most ``samples``."""
+class RowsParams:
+    """The rows that a measurement is made on: of the held-out part of ``data``, ``samples``."""
 
     template: str
     evalSplit: float
@@ -100,16 +157,40 @@ class EvaluateParams:
     samples: int
 
 
+@dataclass(frozen=True)
+class ReferenceParams(RowsParams):
+    """Perplexity of the original ``model``, before quantization, on the rows of ``data``."""
+
+
+@dataclass(frozen=True)
+class EvaluateParams(RowsParams):
+    """Measure ``base`` with ``adapter`` (if given) on the rows of ``data``.
+
+    Input ``reference``, if given, is the original model's measurement of the same rows.
+    """
+
+
 Params = (
-    FetchParams | QuantizeParams | FinetuneParams | ExportParams | AdapterParams | EvaluateParams
+    FetchParams
+    | CheckParams
+    | QuantizeParams
+    | WorkflowParams
+    | FinetuneParams
+    | ExportParams
+    | AdapterParams
+    | ReferenceParams
+    | EvaluateParams
 )
 
 PARAMS: dict[str, type[Any]] = {
     "fetch": FetchParams,
+    "check": CheckParams,
     "quantize": QuantizeParams,
+    "workflow": WorkflowParams,
     "finetune": FinetuneParams,
     "export": ExportParams,
     "adapter": AdapterParams,
+    "reference": ReferenceParams,
     "evaluate": EvaluateParams,
 }
 

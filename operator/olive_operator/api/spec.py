@@ -7,6 +7,7 @@ test holds the defaults equal.
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from olive_contract.params import Algorithm, Device, Head, Provider, Schedule
 from olive_contract.serial import decode
 
 
@@ -14,6 +15,8 @@ from olive_contract.serial import decode
 class Model:
     source: str
     secretRef: str | None = None
+    allowPickle: bool = False
+    trustRemoteCode: bool = False
 
 
 @dataclass(frozen=True)
@@ -21,13 +24,14 @@ class CalibrationData:
     source: str
     template: str
     secretRef: str | None = None
+    sha256: str | None = None
     samples: int = 128
     maxLength: int = 512
 
 
 @dataclass(frozen=True)
 class Quantize:
-    algorithm: Literal["rtn", "gptq"] = "rtn"
+    algorithm: Algorithm = "rtn"
     precision: Literal["int4"] = "int4"
     groupSize: int = 128
     calibration: CalibrationData | None = None
@@ -38,6 +42,7 @@ class Data:
     source: str
     template: str
     secretRef: str | None = None
+    sha256: str | None = None
     evalSplit: float = 0.1
 
 
@@ -50,6 +55,18 @@ class LoraSpec:
     learningRate: float = 1e-4
     maxLength: int = 512
     seed: int = 0
+    dropout: float = 0.05
+    rankStabilized: bool = False
+    targetModules: tuple[str, ...] = ()
+    excludeModules: tuple[str, ...] = ()
+    layersToTransform: tuple[int, ...] = ()
+    rankPattern: dict[str, int] = field(default_factory=dict)
+    alphaPattern: dict[str, float] = field(default_factory=dict)
+    packing: bool = False
+    gradientCheckpointing: bool | None = None
+    warmupRatio: float = 0.03
+    schedule: Schedule = "linear"
+    weightDecay: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -61,17 +78,45 @@ class Adapter:
     lora: LoraSpec | None = None
     source: str | None = None
     secretRef: str | None = None
+    allowPickle: bool = False
 
 
 @dataclass(frozen=True)
 class Export:
-    device: Literal["cpu"] = "cpu"
-    provider: Literal["CPUExecutionProvider"] = "CPUExecutionProvider"
+    device: Device = "cpu"
+    provider: Provider = "CPUExecutionProvider"
+    head: Head = "int8"
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A bound that every evaluation must keep: ``metric`` at least ``min``, at most ``max``.
+
+    Bounds are numbers or Kubernetes quantities (``3Gi``), as they were written.
+    """
+
+    metric: str
+    min: float | str | None = None
+    max: float | str | None = None
+
+
+@dataclass(frozen=True)
+class EvaluationData:
+    """Rows to measure the base on, by itself: all of them, as nothing is trained on them."""
+
+    source: str
+    template: str
+    secretRef: str | None = None
+    sha256: str | None = None
+    maxLength: int = 512
 
 
 @dataclass(frozen=True)
 class Evaluate:
     samples: int = 64
+    reference: bool = True
+    data: EvaluationData | None = None
+    gates: tuple[Gate, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,6 +145,7 @@ class Storage:
 class Spec:
     model: Model
     quantize: Quantize | None = None
+    workflow: dict[str, Any] | None = None
     adapters: tuple[Adapter, ...] = ()
     export: Export = Export()
     evaluate: Evaluate | None = None

@@ -8,12 +8,17 @@ from olive_contract.params import Params
 
 @dataclass(frozen=True)
 class Stage:
-    """A node: what to run, and the stages whose artifacts it reads, by role."""
+    """A node: what to run, and the stages whose artifacts it reads, by role.
+
+    ``after`` are stages that must be done first though nothing of theirs is read: they are no part
+    of the key.
+    """
 
     name: str
     kind: str
     params: Params
     inputs: dict[str, str] = field(default_factory=dict)
+    after: tuple[str, ...] = ()
     gpu: bool = False
     secret: str | None = None
 

@@ -46,7 +46,7 @@ def step(
 ) -> Step:
     """The stage's state and what it asks for. ``ready`` tells whether an input's stage is done."""
     before = seen.job.status.stage_named(stage.name) or StageStatus(stage.name, State.WAITING)
-    waiting = [name for name in stage.inputs.values() if not ready(name)]
+    waiting = [name for name in (*stage.inputs.values(), *stage.after) if not ready(name)]
     if address is None:
         return Step(outcomes.waiting(before, waiting))
     if before.address != address.name:
