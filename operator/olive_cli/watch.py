@@ -4,22 +4,25 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.live import Live
 
 from olive_cli import words
-from olive_cli.cluster import Cluster
 from olive_cli.errors import CliError
 from olive_cli.follow import follow
 from olive_cli.lines import changes
 from olive_cli.table import table
 from olive_cli.view import Job
 
+if TYPE_CHECKING:  # it brings the Kubernetes client, which a run on one machine has no use for
+    from olive_cli.cluster import Cluster
+
 Show = Callable[[Job], None]
 
 
-def watch(cluster: Cluster, name: str, timeout: float | None) -> int:
+def watch(cluster: "Cluster", name: str, timeout: float | None) -> int:
     """Follow the job to its end; 0 if it is ready, 1 if it is stalled."""
     console = Console(highlight=False)
     try:

@@ -35,6 +35,8 @@ def note(stage: Stage) -> str:
     """What is to be said of a stage beside its state; empty if nothing is."""
     if stage.state == "Running":
         return _running(stage)
+    if stage.reason == "GateFailed":
+        return f"{stage.reason}: {stage.message}"
     if stage.state == "Succeeded":
         return "cached" if stage.cached else "built"
     if stage.state == "Waiting" or stage.reason in _PASSING:

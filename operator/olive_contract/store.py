@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from olive_contract.artifact import ARTIFACT_FILE, Artifact, files_of, sha256_of
+from olive_contract.artifact import ARTIFACT_FILE, Artifact, files_of, hashes
 from olive_contract.failures import FailureClass, StageFailure
 
 
@@ -51,16 +51,20 @@ class Store:
         """
         try:
             artifact = self.find(key)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise _missing(key, f"its {ARTIFACT_FILE} is damaged ({error})") from error
         if artifact is None:
             raise _missing(key, "it is not on the volume")
-        folder = self.path(key)
-        for file in artifact.files:
-            path = folder / file.path
+        paths = [self.path(key) / file.path for file in artifact.files]
+        for file, path in zip(artifact.files, paths, strict=True):
+            if not path.resolve().is_relative_to(self.path(key).resolve()):
+                raise _missing(key, f"{file.path} leads out of it")
             if not path.is_file():
                 raise _missing(key, f"{file.path} is absent")
-            if path.stat().st_size != file.size or sha256_of(path) != file.sha256:
+            if path.stat().st_size != file.size:
+                raise _missing(key, f"{file.path} is not what was written")
+        for file, sha256 in zip(artifact.files, hashes(paths), strict=True):
+            if sha256 != file.sha256:
                 raise _missing(key, f"{file.path} is not what was written")
         return artifact
 

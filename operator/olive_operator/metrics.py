@@ -9,7 +9,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from olive_operator.api.status import State, Status
-from olive_operator.plan.status import failed_since
+from olive_operator.plan.status import failed_since, held_back_since
 
 _STAGE_BUCKETS: Final = (1, 5, 15, 30, 60, 120, 300, 600, 1200, 2400, 4800, 9600)
 _FAST_BUCKETS: Final = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5)
@@ -23,6 +23,9 @@ STAGE_SECONDS = Histogram(
 CACHE_HITS = Counter("olive_stage_cache_hits_total", "Stages whose artifact was there.", ["kind"])
 FAILURES = Counter(
     "olive_stage_failures_total", "Attempts that failed, by failure class.", ["kind", "failure"]
+)
+GATES_FAILED = Counter(
+    "olive_gates_failed_total", "Evaluations that did not pass the gates of their job."
 )
 GPU_SECONDS = Counter("olive_gpu_seconds_total", "GPU time of finished attempts.", ["namespace"])
 RECONCILE_SECONDS = Histogram(
@@ -70,3 +73,5 @@ def count(namespace: str, before: Status, after: Status) -> None:
                 STAGE_SECONDS.labels(kind).observe(stage.seconds)
         if last and failed_since(last, stage):
             FAILURES.labels(kind, stage.lastFailure.partition(":")[0]).inc()
+        if held_back_since(last, stage):
+            GATES_FAILED.inc()

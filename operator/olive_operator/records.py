@@ -139,7 +139,9 @@ def serving_pod(body: Body) -> ServingPod | None:
 def artifact(body: Body) -> ArtifactSeen:
     """The record of an artifact."""
     spec = body["spec"]
-    return ArtifactSeen(body["metadata"]["name"], spec["claim"], spec["key"])
+    # JSON writes 9.0 as 9.
+    metrics = {name: float(value) for name, value in (spec.get("metrics") or {}).items()}
+    return ArtifactSeen(body["metadata"]["name"], spec["claim"], spec["key"], metrics)
 
 
 def applied(body: Body, kind: str) -> tuple[Ref, str]:

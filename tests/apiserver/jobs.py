@@ -5,6 +5,8 @@ from typing import Any
 from .kubectl import Manifest
 
 DATA = {"source": "pvc://data/travel.jsonl", "template": "{prompt} {response}"}
+CUDA = {"device": "gpu", "provider": "CUDAExecutionProvider"}
+WORKFLOW = {"passes": {"round": {"type": "Rtn", "bits": 4}}}
 
 
 def job(name: str = "travel", **sections: Any) -> Manifest:
@@ -38,13 +40,28 @@ def with_calibration(**fields: Any) -> Manifest:
     return job(quantize={"algorithm": "gptq", "calibration": {**DATA, **fields}})
 
 
+def with_evaluation_data(**fields: Any) -> Manifest:
+    """A job whose base is measured on data with fields added or replaced."""
+    return job(evaluate={"data": {**DATA, **fields}})
+
+
+def with_gate(**fields: Any) -> Manifest:
+    """A job with this gate."""
+    return job(adapters=[adapter()], evaluate={"gates": [fields]})
+
+
 def with_toleration(**fields: Any) -> Manifest:
     """A job whose GPU stages tolerate this."""
     return job(gpu={"tolerations": [fields]})
 
 
 FULL = job(
-    model={"source": "hf://microsoft/Phi-3.5-mini-instruct@main", "secretRef": "hf-token"},
+    model={
+        "source": "hf://microsoft/Phi-3.5-mini-instruct@main",
+        "secretRef": "hf-token",
+        "allowPickle": True,
+        "trustRemoteCode": True,
+    },
     quantize={
         "algorithm": "gptq",
         "precision": "int4",
@@ -52,6 +69,7 @@ FULL = job(
         "calibration": {
             "source": "hf://datasets/someone/travel@main/train.jsonl",
             "secretRef": "hf-token",
+            "sha256": "0" * 64,
             "template": "<|user|>\n{prompt}<|end|>\n",
             "samples": 256,
             "maxLength": 1024,
@@ -61,8 +79,9 @@ FULL = job(
         {
             "name": "travel",
             "data": {
-                "source": "https://data.example/data_sample_travel.jsonl",
-                "secretRef": "data-token",
+                "source": "s3://data/data_sample_travel.jsonl",
+                "secretRef": "s3-keys",
+                "sha256": "1" * 64,
                 "template": '<|user|>\n{prompt}<|end|>\n<|assistant|>\n{{"answer": {response}}}',
                 "evalSplit": 0.2,
             },
@@ -74,13 +93,47 @@ FULL = job(
                 "learningRate": 0.0002,
                 "maxLength": 2048,
                 "seed": 7,
+                "dropout": 0.1,
+                "rankStabilized": True,
+                "targetModules": ["q_proj", "self_attn.k_proj"],
+                "excludeModules": ["lm_head"],
+                "layersToTransform": [0, 1, 31],
+                "rankPattern": {"q_proj": 8},
+                "alphaPattern": {"q_proj": 0.5},
+                "packing": True,
+                "gradientCheckpointing": False,
+                "warmupRatio": 0.1,
+                "schedule": "cosine",
+                "weightDecay": 0.01,
             },
+            "allowPickle": False,
         },
-        {"name": "french", "source": "hf://someone/phi-3.5-french-lora", "secretRef": "hf-token"},
-        {"name": "house-style", "source": "pvc://adapters/house style/v2"},
+        {
+            "name": "french",
+            "source": "hf://someone/phi-3.5-french-lora",
+            "secretRef": "hf-token",
+            "allowPickle": True,
+        },
+        {"name": "house-style", "source": "pvc://adapters/house style/v2", "allowPickle": False},
     ],
-    export={"device": "cpu", "provider": "CPUExecutionProvider"},
-    evaluate={"samples": 128},
+    export={"device": "cpu", "provider": "CPUExecutionProvider", "head": "fp16"},
+    evaluate={
+        "samples": 128,
+        "reference": True,
+        "data": {
+            "source": "az://rows/travel.jsonl",
+            "secretRef": "storage-account",
+            "sha256": "2" * 64,
+            "template": "{prompt}",
+            "maxLength": 256,
+        },
+        "gates": [
+            {"metric": "perplexity", "max": 9.5},
+            {"metric": "tokensPerSecond", "min": 10},
+            {"metric": "sizeBytes", "min": "1k", "max": "3Gi"},
+            {"metric": "perplexityChange", "min": -0.5, "max": "50m"},
+        ],
+    },
     serve={
         "replicas": 2,
         "resources": {
@@ -99,4 +152,4 @@ FULL = job(
     },
     storage={"size": "200Gi", "storageClassName": "azurefile", "accessMode": "ReadWriteMany"},
 )
-"""Every field at once, but for storage.claim, which excludes the others of storage."""
+"""Every field at once, but for workflow and storage.claim, which exclude others."""

@@ -8,11 +8,15 @@ import yaml
 from programs import ROOT
 
 from .jobs import (
+    CUDA,
     DATA,
+    WORKFLOW,
     adapter,
     job,
     with_calibration,
     with_data,
+    with_evaluation_data,
+    with_gate,
     with_lora,
     with_toleration,
 )
@@ -20,8 +24,32 @@ from .kubectl import Kubectl, Manifest
 
 CRD = ROOT / "crds" / "optimizationjobs.olive-operator.io.yaml"
 
-WRITE_MODEL = "write hf://OWNER/NAME, hf://OWNER/NAME@REVISION or pvc://CLAIM/PATH"
-WRITE_DATA = "write pvc://CLAIM/PATH, https://HOST/PATH or hf://datasets/OWNER/NAME[@REVISION]/PATH"
+WRITE_MODEL = (
+    "write hf://OWNER/NAME, hf://OWNER/NAME@REVISION, pvc://CLAIM/PATH, s3://BUCKET/PATH "
+    "or az://CONTAINER/PATH"
+)
+WRITE_DATA = (
+    "write pvc://CLAIM/PATH, https://HOST/PATH, s3://BUCKET/PATH, az://CONTAINER/PATH "
+    "or hf://datasets/OWNER/NAME[@REVISION]/PATH"
+)
+NO_CREDENTIALS = "https:// and pvc:// sources take no credentials; leave secretRef out"
+WRITE_SHA256 = (
+    "write the SHA-256 of the file, 64 lower-case hexadecimal digits, as sha256sum prints it"
+)
+WRITE_MODULE = "write the name of a module, or its end, such as q_proj or self_attn.q_proj"
+CALIBRATE = (
+    "algorithms awq and gptq need data to calibrate with; give spec.quantize.calibration.source "
+    "and template, or use algorithm rtn, which needs none"
+)
+DEVICE_AND_PROVIDER = (
+    "device cpu goes with provider CPUExecutionProvider, and device gpu with "
+    "CUDAExecutionProvider; write both"
+)
+COMPARED = (
+    "originalPerplexity and perplexityChange compare with the model before quantize or workflow; "
+    "give one of those and leave evaluate.reference true, or leave these gates out"
+)
+YES = 'must be of type boolean: "string"'
 WRITE_SECRET = (
     'write the name of a Secret (lower-case letters, digits, "-" and "."), not the token itself'
 )
@@ -36,8 +64,8 @@ WRITE_BRACES = (
 NO_DOTS = 'the path may not contain ".."'
 WRITE_QUANTITY = "write a quantity, such as 2, 500m or 8Gi"
 EVALUATE_DATA = (
-    "evaluate measures on the held-out rows of an adapter's data; "
-    "give at least one adapter with data, or leave evaluate out"
+    "evaluate measures on the held-out rows of an adapter's data, or on evaluate.data; "
+    "give one of them, or leave evaluate out"
 )
 CREDENTIALS = (
     "credentials do not belong into a URL, as everyone who may see the job sees them; "
@@ -76,7 +104,7 @@ MISTAKES: dict[str, tuple[Manifest, str, str]] = {
         WRITE_MODEL,
     ),
     "a model from a store that is not known": (
-        job(model={"source": "s3://bucket/phi"}),
+        job(model={"source": "gs://bucket/phi"}),
         "spec.model.source",
         WRITE_MODEL,
     ),
@@ -105,11 +133,31 @@ MISTAKES: dict[str, tuple[Manifest, str, str]] = {
         "spec.model.secretRef",
         WRITE_SECRET,
     ),
+    "a bucket without a path": (
+        job(model={"source": "s3://models"}),
+        "spec.model.source",
+        WRITE_MODEL,
+    ),
+    "a token for a claim": (
+        job(model={"source": "pvc://models/phi", "secretRef": "hf-token"}),
+        "spec.model.secretRef",
+        NO_CREDENTIALS,
+    ),
+    "pickles for yes": (
+        job(model={"source": "hf://a/b", "allowPickle": "yes"}),
+        "spec.model.allowPickle",
+        YES,
+    ),
+    "remote code for yes": (
+        job(model={"source": "hf://a/b", "trustRemoteCode": "yes"}),
+        "spec.model.trustRemoteCode",
+        YES,
+    ),
     # Quantization
     "an algorithm that we do not have": (
-        job(quantize={"algorithm": "awq"}),
+        job(quantize={"algorithm": "hqq"}),
         "spec.quantize.algorithm",
-        'unknown algorithm "awq"; write rtn or gptq',
+        'unknown algorithm "hqq"; write awq, gptq or rtn',
     ),
     "eight bits": (
         job(quantize={"precision": "int8"}),
@@ -129,14 +177,14 @@ MISTAKES: dict[str, tuple[Manifest, str, str]] = {
     "gptq without calibration": (
         job(quantize={"algorithm": "gptq"}),
         "spec.quantize",
-        "algorithm gptq needs data to calibrate with; give spec.quantize.calibration.source and "
-        "template, or use algorithm rtn, which needs none",
+        CALIBRATE,
     ),
+    "awq without calibration": (job(quantize={"algorithm": "awq"}), "spec.quantize", CALIBRATE),
     "rtn with calibration": (
         job(quantize={"calibration": DATA}),
         "spec.quantize",
         "algorithm rtn uses no calibration data; leave spec.quantize.calibration out, "
-        "or use algorithm gptq",
+        "or use algorithm awq or gptq",
     ),
     "calibration with data of an unknown kind": (
         with_calibration(source="hf://someone/data"),
@@ -168,6 +216,23 @@ MISTAKES: dict[str, tuple[Manifest, str, str]] = {
         "spec.quantize.calibration.maxLength",
         "should be greater than or equal to 8",
     ),
+    "calibration with a hash cut short": (
+        with_calibration(sha256="abc123"),
+        "spec.quantize.calibration.sha256",
+        WRITE_SHA256,
+    ),
+    # A workflow
+    "a workflow beside quantize": (
+        job(quantize={}, workflow=WORKFLOW),
+        "spec.workflow",
+        "workflow stands in the place of quantize; leave one of the two out",
+    ),
+    "a workflow without passes": (job(workflow={}), "spec.workflow.passes", "Required value"),
+    "a workflow of no pass": (
+        job(workflow={"passes": {}}),
+        "spec.workflow.passes",
+        "should have at least 1 properties",
+    ),
     # Adapters
     "two adapters of one name": (
         job(adapters=[adapter(), adapter()]),
@@ -194,6 +259,17 @@ MISTAKES: dict[str, tuple[Manifest, str, str]] = {
         job(adapters=[adapter("base")]),
         "spec.adapters[0].name",
         '"base" has a meaning of its own here; choose another name for the adapter',
+    ),
+    "an adapter called like a stage": (
+        job(adapters=[adapter("quantize")]),
+        "spec.adapters[0].name",
+        '"quantize" has a meaning of its own here; choose another name for the adapter',
+    ),
+    "pickles of an adapter that is trained here": (
+        job(adapters=[adapter(allowPickle=True)]),
+        "spec.adapters[0].allowPickle",
+        "allowPickle is about the weights of source, and an adapter that is trained here has none; "
+        "leave it out",
     ),
     "an adapter with neither data nor source": (
         job(adapters=[{"name": "travel"}]),
@@ -245,6 +321,11 @@ MISTAKES: dict[str, tuple[Manifest, str, str]] = {
         with_data(secretRef="my secret"),
         "spec.adapters[0].data.secretRef",
         WRITE_SECRET,
+    ),
+    "data with a hash in capitals": (
+        with_data(sha256="A" * 64),
+        "spec.adapters[0].data.sha256",
+        WRITE_SHA256,
     ),
     "a template without a column": (
         with_data(template="hello"),
@@ -305,16 +386,97 @@ MISTAKES: dict[str, tuple[Manifest, str, str]] = {
         "spec.adapters[0].lora.seed",
         "greater than or equal to 0",
     ),
-    # Export, evaluation, serving
-    "export for a GPU": (
-        job(export={"device": "gpu"}),
-        "spec.export.device",
-        'Unsupported value: "gpu": supported values: "cpu"',
+    "every input dropped": (
+        with_lora(dropout=1),
+        "spec.adapters[0].lora.dropout",
+        "write the part of the inputs to leave out, from 0 to 0.9, such as 0.05",
     ),
-    "export for CUDA": (
-        job(export={"provider": "CUDAExecutionProvider"}),
+    "a rank stabilized by what": (
+        with_lora(rankStabilized="yes"),
+        "spec.adapters[0].lora.rankStabilized",
+        YES,
+    ),
+    "modules by a pattern": (
+        with_lora(targetModules=["q_proj", ".*_proj"]),
+        "spec.adapters[0].lora.targetModules[1]",
+        WRITE_MODULE,
+    ),
+    "a module twice": (
+        with_lora(targetModules=["q_proj", "q_proj"]),
+        "spec.adapters[0].lora.targetModules[1]",
+        'Duplicate value: "q_proj"',
+    ),
+    "no module by an empty name": (
+        with_lora(excludeModules=[""]),
+        "spec.adapters[0].lora.excludeModules[0]",
+        WRITE_MODULE,
+    ),
+    "a layer before the first": (
+        with_lora(layersToTransform=[-1]),
+        "spec.adapters[0].lora.layersToTransform[0]",
+        "greater than or equal to 0",
+    ),
+    "ranks in a list": (
+        with_lora(rankPattern=[8]),
+        "spec.adapters[0].lora.rankPattern",
+        'must be of type object: "array"',
+    ),
+    "rank 0 for some": (
+        with_lora(rankPattern={"q_proj": 0}),
+        "spec.adapters[0].lora.rankPattern.q_proj",
+        "greater than or equal to 1",
+    ),
+    "alphas for more than are told apart": (
+        with_lora(alphaPattern={f"m{n}": 16 for n in range(65)}),
+        "spec.adapters[0].lora.alphaPattern",
+        "must have at most 64 items",
+    ),
+    "packing for yes": (with_lora(packing="yes"), "spec.adapters[0].lora.packing", YES),
+    "checkpoints for yes": (
+        with_lora(gradientCheckpointing="yes"),
+        "spec.adapters[0].lora.gradientCheckpointing",
+        YES,
+    ),
+    "warm-up in steps": (
+        with_lora(warmupRatio=10),
+        "spec.adapters[0].lora.warmupRatio",
+        "less than or equal to 1",
+    ),
+    "a schedule that we do not have": (
+        with_lora(schedule="polynomial"),
+        "spec.adapters[0].lora.schedule",
+        'supported values: "linear", "cosine", "constant", "constant_with_warmup"',
+    ),
+    "a decay that grows": (
+        with_lora(weightDecay=-0.1),
+        "spec.adapters[0].lora.weightDecay",
+        "greater than or equal to 0",
+    ),
+    # Export, evaluation, serving
+    "export for an NPU": (
+        job(export={"device": "npu"}),
+        "spec.export.device",
+        'Unsupported value: "npu": supported values: "cpu", "gpu"',
+    ),
+    "export for DirectML": (
+        job(export={"provider": "DmlExecutionProvider"}),
         "spec.export.provider",
-        'supported values: "CPUExecutionProvider"',
+        'supported values: "CPUExecutionProvider", "CUDAExecutionProvider"',
+    ),
+    "export for a GPU by the CPU's provider": (
+        job(export={"device": "gpu"}),
+        "spec.export.provider",
+        DEVICE_AND_PROVIDER,
+    ),
+    "a head of two bits": (
+        job(export={"head": "int2"}),
+        "spec.export.head",
+        'supported values: "int4", "int8", "fp16"',
+    ),
+    "serving what is for a GPU": (
+        job(export=CUDA, serve={}),
+        "spec.serve",
+        "the serving runs on CPUs; leave serve out, or export for device cpu",
     ),
     "evaluation without an adapter": (job(evaluate={}), "spec", EVALUATE_DATA),
     "evaluation without data": (
@@ -332,6 +494,102 @@ MISTAKES: dict[str, tuple[Manifest, str, str]] = {
         job(evaluate={"samples": 0}, adapters=[adapter()]),
         "spec.evaluate.samples",
         "greater than or equal to 1",
+    ),
+    "a reference for yes": (
+        job(evaluate={"reference": "yes"}, adapters=[adapter()]),
+        "spec.evaluate.reference",
+        YES,
+    ),
+    "data of an evaluation of an unknown kind": (
+        with_evaluation_data(source="ftp://host/rows"),
+        "spec.evaluate.data.source",
+        WRITE_DATA,
+    ),
+    "credentials for a web page": (
+        with_evaluation_data(source="https://host/rows", secretRef="s3-keys"),
+        "spec.evaluate.data.secretRef",
+        NO_CREDENTIALS,
+    ),
+    "data of an evaluation with another hash": (
+        with_evaluation_data(sha256="sha256:" + "a" * 57),
+        "spec.evaluate.data.sha256",
+        WRITE_SHA256,
+    ),
+    "data of an evaluation without a column": (
+        with_evaluation_data(template="once"),
+        "spec.evaluate.data.template",
+        WRITE_COLUMN,
+    ),
+    "rows of an evaluation of one token": (
+        with_evaluation_data(maxLength=1),
+        "spec.evaluate.data.maxLength",
+        "greater than or equal to 8",
+    ),
+    # Gates
+    "a gate on what is not measured": (
+        with_gate(metric="accuracy", min=1),
+        "spec.evaluate.gates[0].metric",
+        'supported values: "perplexity", "exactMatch", "f1"',
+    ),
+    "a gate without a bound": (
+        with_gate(metric="perplexity"),
+        "spec.evaluate.gates[0].min",
+        "Required value",
+    ),
+    "a bound in GB": (
+        with_gate(metric="sizeBytes", max="3GB"),
+        "spec.evaluate.gates[0].max",
+        "should match",
+    ),
+    "a bound for yes": (
+        with_gate(metric="perplexity", max=True),
+        "<nil>",
+        '"spec.evaluate.gates[0].max" must not validate the schema (not)',
+    ),
+    "a bound in a list": (
+        with_gate(metric="perplexity", max=[9, 10]),
+        "spec.evaluate.gates[0].max",
+        "must have at most 0 items",
+    ),
+    "no bound in a list": (
+        with_gate(metric="perplexity", min=[]),
+        "spec.evaluate.gates[0].min",
+        "should have at least 1 items",
+    ),
+    "a bound in an object": (
+        with_gate(metric="perplexity", min={"a number or a quantity": 9}),
+        "spec.evaluate.gates[0].min",
+        "must have at most 0 items",
+    ),
+    "no bound in an object": (
+        with_gate(metric="perplexity", min={}),
+        "spec.evaluate.gates[0].min.a number or a quantity",
+        "Required value",
+    ),
+    "two gates on one metric": (
+        job(
+            adapters=[adapter()],
+            evaluate={"gates": [{"metric": "f1", "min": 0}, {"metric": "f1", "max": 1}]},
+        ),
+        "spec.evaluate.gates[1]",
+        'Duplicate value: {"metric":"f1"}',
+    ),
+    "a comparison with a model that is not changed": (
+        with_gate(metric="perplexityChange", max=0.1),
+        "spec.evaluate.gates",
+        COMPARED,
+    ),
+    "a comparison without the reference": (
+        job(
+            quantize={},
+            adapters=[adapter()],
+            evaluate={
+                "reference": False,
+                "gates": [{"metric": "originalPerplexity", "max": 9}],
+            },
+        ),
+        "spec.evaluate.gates",
+        COMPARED,
     ),
     "negative replicas": (
         job(serve={"replicas": -1}),

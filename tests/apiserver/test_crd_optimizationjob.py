@@ -8,13 +8,18 @@ from programs import ROOT
 
 from olive_operator.api.spec import Spec
 
-from .jobs import DATA, FULL, adapter, job, with_data
+from .jobs import CUDA, DATA, FULL, WORKFLOW, adapter, job, with_data
 from .kubectl import Kubectl
 
 CRD = ROOT / "crds" / "optimizationjobs.olive-operator.io.yaml"
 NAME = "optimizationjobs.olive-operator.io"
 
-EXPORT = {"device": "cpu", "provider": "CPUExecutionProvider"}
+EXPORT = {"device": "cpu", "provider": "CPUExecutionProvider", "head": "int8"}
+MODEL = {
+    "source": "hf://microsoft/Phi-3.5-mini-instruct",
+    "allowPickle": False,
+    "trustRemoteCode": False,
+}
 GPU = {"count": 1, "resource": "nvidia.com/gpu"}
 LORA = {
     "rank": 16,
@@ -24,7 +29,14 @@ LORA = {
     "learningRate": 0.0001,
     "maxLength": 512,
     "seed": 0,
+    "dropout": 0.05,
+    "rankStabilized": False,
+    "packing": False,
+    "warmupRatio": 0.03,
+    "schedule": "linear",
+    "weightDecay": 0,
 }
+TRAINED = adapter(data={**DATA, "evalSplit": 0.1}, allowPickle=False)
 
 # What is written, and what the API server makes of it besides.
 DEFAULTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -47,15 +59,27 @@ DEFAULTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "an adapter to be trained": (
         {"adapters": [adapter()]},
-        {"adapters": [adapter(data={**DATA, "evalSplit": 0.1})]},
+        {"adapters": [TRAINED]},
     ),
     "an adapter with an empty lora": (
         {"adapters": [adapter(lora={})]},
-        {"adapters": [adapter(data={**DATA, "evalSplit": 0.1}, lora=LORA)]},
+        {"adapters": [{**TRAINED, "lora": LORA}]},
     ),
     "an empty evaluate": (
         {"adapters": [adapter()], "evaluate": {}},
-        {"adapters": [adapter(data={**DATA, "evalSplit": 0.1})], "evaluate": {"samples": 64}},
+        {"adapters": [TRAINED], "evaluate": {"samples": 64, "reference": True}},
+    ),
+    "an evaluation of the base": (
+        {"evaluate": {"data": DATA}},
+        {"evaluate": {"samples": 64, "reference": True, "data": {**DATA, "maxLength": 512}}},
+    ),
+    "a workflow as Olive reads it": ({"workflow": WORKFLOW}, {"workflow": WORKFLOW}),
+    "an export for a GPU that is measured": (
+        {"export": CUDA, "evaluate": {"data": DATA}},
+        {
+            "export": {**CUDA, "head": "int8"},
+            "evaluate": {"samples": 64, "reference": True, "data": {**DATA, "maxLength": 512}},
+        },
     ),
     "an empty serve": ({"serve": {}}, {"serve": {"replicas": 1}}),
     "a GPU product": (
@@ -70,8 +94,7 @@ DEFAULTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 def test_defaults(crds: Kubectl, case: str) -> None:
     written, filled_in = DEFAULTS[case]
     stored = crds.dry_run(job(**written))["spec"]
-    model = {"source": "hf://microsoft/Phi-3.5-mini-instruct"}
-    assert stored == {"model": model, "export": EXPORT, "gpu": GPU, "storage": {}, **filled_in}
+    assert stored == {"model": MODEL, "export": EXPORT, "gpu": GPU, "storage": {}, **filled_in}
 
 
 @pytest.mark.parametrize("case", DEFAULTS)
@@ -93,6 +116,8 @@ def test_every_field_is_kept(crds: Kubectl) -> None:
         "hf://a/b@0123456789abcdef0123456789abcdef01234567",
         "pvc://models/phi-3.5/v1",
         "pvc://models.v1/a..b",
+        "s3://my-models.v1/phi/3.5",
+        "az://models/phi",
     ],
 )
 def test_source_of_a_model(crds: Kubectl, source: str) -> None:
@@ -107,6 +132,8 @@ def test_source_of_a_model(crds: Kubectl, source: str) -> None:
         "https://host/~me@example/rows.jsonl",
         "hf://datasets/someone/rows/data/train.jsonl",
         "hf://datasets/someone/rows@v1/train.jsonl",
+        "s3://rows/v1/train.jsonl",
+        "az://rows/train.jsonl",
     ],
 )
 def test_source_of_data(crds: Kubectl, source: str) -> None:
@@ -137,10 +164,10 @@ def test_64_adapters_are_within_the_cost_of_the_rules(crds: Kubectl) -> None:
 @pytest.mark.parametrize("section", sorted(FULL["spec"]))
 def test_any_section_may_be_edited(kubectl: Kubectl, section: str) -> None:
     kubectl.apply(FULL)
-    other = {"source": "pvc://models/other"} if section == "model" else None
+    other = {**MODEL, "source": "pvc://models/other"} if section == "model" else None
     without = {name: part for name, part in FULL["spec"].items() if name != section}
-    if section == "adapters":
-        del without["evaluate"]
+    if section == "quantize":
+        del without["evaluate"]  # which compares with the model before it
     edited = kubectl.apply({**FULL, "spec": {**without, **({section: other} if other else {})}})
     expected = {"model": other, "export": EXPORT, "gpu": GPU, "storage": {}}.get(section)
     assert edited["spec"].get(section) == expected

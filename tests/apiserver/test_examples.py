@@ -1,5 +1,6 @@
-"""Every example is one that the API server takes."""
+"""Every example is one that the API server takes, and so is every manifest in the documents."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -30,3 +31,13 @@ def test_example_is_accepted(crds: Kubectl, path: str) -> None:
         if manifest and manifest.get("kind") == "OptimizationJob":
             manifest["metadata"].pop("namespace", None)  # it need not exist here
             assert crds.dry_run(manifest)
+
+
+@pytest.mark.parametrize("path", ["README.md", "docs/manifest.md"])
+def test_manifest_in_a_document_is_accepted(crds: Kubectl, path: str) -> None:
+    manifests = re.findall(r"```yaml\n(apiVersion: olive.+?)```", (ROOT / path).read_text(), re.S)
+    assert manifests
+    for text in manifests:
+        manifest = yaml.safe_load(text)
+        del manifest["metadata"]["namespace"]  # it need not exist here
+        assert crds.dry_run(manifest)

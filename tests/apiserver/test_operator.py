@@ -29,10 +29,13 @@ STAGES = {
     "fetch/travel",
     "quantize",
     "export",
+    "check/travel",
     "finetune/travel",
     "adapter/travel",
+    "reference/travel",
     "evaluate/travel",
 }
+DONE = f"{len(STAGES)}/{len(STAGES)}"
 
 
 class Jobs:
@@ -76,16 +79,26 @@ class Jobs:
         found: dict[str, Any] = self.get(name).get("status", {})
         return found
 
-    def ready(self, name: str) -> bool:
-        conditions = {c["type"]: c for c in self.status(name).get("conditions", [])}
-        return bool(conditions and conditions["Ready"]["status"] == "True")
+    def is_(self, name: str, condition: str) -> bool:
+        """Whether the condition is True of the newest spec."""
+        found = self.get(name)
+        conditions = {c["type"]: c for c in found.get("status", {}).get("conditions", [])}
+        now = conditions.get(condition, {"status": "Unknown"})
+        newest = now.get("observedGeneration") == found["metadata"]["generation"]
+        return bool(newest and now["status"] == "True")
 
-    def await_ready(self, name: str) -> dict[str, Any]:
+    def await_ready(self, name: str, condition: str = "Ready") -> dict[str, Any]:
         try:
-            eventually(f"{name} Ready", lambda: self.ready(name))
+            eventually(f"{name} {condition}", lambda: self.is_(name, condition))
         except AssertionError as error:
             raise AssertionError(f"{error}\n{pretty(self.status(name))}") from None
         return self.status(name)
+
+    def warnings(self, name: str) -> list[str]:
+        """The messages of the warning events of a job."""
+        fields = f"involvedObject.name={name},type=Warning"
+        events = self.core.list_namespaced_event(self.namespace, field_selector=fields).items
+        return [event.message for event in events]
 
     def artifacts(self) -> list[dict[str, Any]]:
         where = (*self._where[:3], "artifacts")
@@ -186,7 +199,7 @@ def test_whole_job_runs_every_stage_once(jobs: Jobs, node: StandInNode, operator
     status = jobs.await_ready("travel")
     assert sorted(node.ran) == sorted(STAGES)
     assert status["phase"] == "Ready"
-    assert status["progress"] == "7/7"
+    assert status["progress"] == DONE
     assert {s["state"] for s in status["stages"]} == {"Succeeded"}
     assert {a["spec"]["stage"] for a in jobs.artifacts()} == STAGES
     assert operator.measured("olive_stage_duration_seconds_count") == len(STAGES)
@@ -201,9 +214,8 @@ def test_second_job_with_the_same_base_runs_only_what_is_its_own(
     node.ran.clear()
     jobs.create("food", plain(adapters=[adapter("food")]))
     status = jobs.await_ready("food")
-    assert sorted(node.ran) == sorted(
-        ["fetch/model", "fetch/food", "finetune/food", "adapter/food", "evaluate/food"]
-    )
+    kinds = ("fetch", "check", "finetune", "adapter", "reference", "evaluate")
+    assert sorted(node.ran) == sorted(["fetch/model", *(f"{kind}/food" for kind in kinds)])
     cached = {s["name"] for s in status["stages"] if s.get("cached")}
     assert {"quantize", "export"} <= cached
 
@@ -244,9 +256,7 @@ def test_deleting_a_job_takes_its_children_and_nothing_else_even_with_the_operat
     jobs: Jobs, node: StandInNode, operator: Operator
 ) -> None:
     jobs.create("travel", spec())
-    eventually(
-        "every stage done", lambda: jobs.status("travel").get("progress") == f"{len(STAGES)}/7"
-    )
+    eventually("every stage done", lambda: jobs.status("travel").get("progress") == DONE)
 
     def services() -> list[str]:
         found = jobs.core.list_namespaced_service(jobs.namespace).items
@@ -279,6 +289,28 @@ def test_edit_while_a_stage_runs_cancels_just_that_stage(
     jobs.await_ready("travel")
     assert node.ran.count("finetune/travel") == 2
     assert node.ran.count("quantize") == node.ran.count("export") == 1
+
+
+def test_gate_holds_a_job_back_until_it_is_loosened_and_runs_nothing_again(
+    jobs: Jobs, node: StandInNode, operator: Operator
+) -> None:
+    def gate(most: float) -> dict[str, Any]:
+        return plain(evaluate={"gates": [{"metric": "perplexity", "max": most}]})
+
+    jobs.create("travel", gate(8.5))
+    status = jobs.await_ready("travel", "Stalled")
+    missed = "perplexity is 9, at most 8.5 is asked for"
+    assert {c["reason"] for c in status["conditions"]} == {"GateFailed"}
+    jobs.edit("travel", gate(9.5))
+    jobs.await_ready("travel")
+    assert jobs.warnings("travel") == [f"evaluate/travel: {missed}"]
+    assert sorted(node.ran) == sorted(STAGES)
+    # Another job finds the measurement in the store, and the gate is held against that.
+    jobs.create("again", gate(8.5))
+    status = jobs.await_ready("again", "Stalled")
+    assert status["stages"][-1]["message"] == missed
+    assert node.ran.count("evaluate/travel") == 1
+    eventually("both counted", lambda: operator.measured("olive_gates_failed_total") == 2)
 
 
 def test_steady_job_is_not_written_again(jobs: Jobs, node: StandInNode, operator: Operator) -> None:

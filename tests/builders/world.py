@@ -26,6 +26,7 @@ from olive_operator.api.status import StageStatus, Status
 from olive_operator.config import Config, Images, Retry
 from olive_operator.plan import Plan, plan
 from olive_operator.plan.graph import claim_of
+from olive_operator.records import artifact
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 CONFIG = Config(Images("stage:1", "serve:1"), retry=Retry(limit=2, backoffSeconds=10))
@@ -202,8 +203,7 @@ class World:
         if kind == "PersistentVolumeClaim":
             self.seen = replace(self.seen, claimExists=True)
         elif kind == "Artifact":
-            claim, key = manifest["spec"]["claim"], manifest["spec"]["key"]
-            self.records.append(ArtifactSeen(name, claim, key))
+            self.records.append(artifact(manifest))
         else:
             notes = manifest["metadata"]["annotations"]
             number = int(manifest["metadata"]["labels"][labels.ATTEMPT])

@@ -37,7 +37,7 @@ def hold(name: str, text: str) -> None:
     assert path.read_text() == text + "\n"
 
 
-@pytest.mark.parametrize("name", ["running", "ready", "failed"])
+@pytest.mark.parametrize("name", ["running", "ready", "failed", "held-back"])
 def test_the_table_and_the_last_word(name: str) -> None:
     found = job(yaml.safe_load((GOLDEN / f"{name}.yaml").read_text()))
     hold(f"{name}.txt", f"{drawn(found)}\n\n{words.outcome(found)}".rstrip())

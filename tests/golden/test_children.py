@@ -31,6 +31,7 @@ def children() -> Iterator[tuple[str, dict[str, Any]]]:
         storage={"size": "10Gi", "storageClassName": "fast", "accessMode": "ReadWriteMany"},
     ).settle()
     world.finish("fetch/model", "fetch/calibration", "fetch/travel", "fetch/french")
+    world.finish("check/quantize", "check/travel", "reference/travel")
     world.finish("quantize", "export", "finetune/travel", "adapter/travel", "adapter/french")
     world.finish("evaluate/travel")
     for name, manifest in world.manifests.items():
@@ -76,47 +77,29 @@ def test_pods_are_restricted_and_speak_to_no_api_server(name: str) -> None:
         }
 
 
-def _defaults(schema: dict[str, Any]) -> Any:
-    """What the API server fills into an empty object of this schema."""
-    found = {}
-    for name, part in schema.get("properties", {}).items():
-        if "default" in part:
-            found[name] = _defaults(part) if part["default"] == {} else part["default"]
-    return found
+def _filled(schema: dict[str, Any], body: Any) -> Any:
+    """The body with what the API server fills into it."""
+    if isinstance(body, list):
+        return [_filled(schema["items"], item) for item in body]
+    if not isinstance(body, dict):
+        return body
+    parts = schema.get("properties", {})
+    defaults = {name: part["default"] for name, part in parts.items() if "default" in part}
+    return {name: _filled(parts.get(name, {}), v) for name, v in {**defaults, **body}.items()}
 
 
 def test_defaults_in_code_are_those_of_the_crd() -> None:
     crd = yaml.safe_load(Path("crds/optimizationjobs.olive-operator.io.yaml").read_text())
     schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
-    parts = schema["properties"]
-    item = parts["adapters"]["items"]["properties"]
-    calibration = {"source": "pvc://a/b", "template": "{x}"}
+    data = {"source": "pvc://a/b", "template": "{x}"}
     bare: dict[str, Any] = {
         "model": {"source": "pvc://a/b"},
-        "quantize": {"calibration": calibration},
-        "adapters": [{"name": "a", "data": calibration, "lora": {}}],
-        "evaluate": {},
+        "quantize": {"calibration": data},
+        "adapters": [{"name": "a", "data": data, "lora": {}}],
+        "evaluate": {"data": data, "gates": [{"metric": "f1", "min": 1}]},
         "serve": {},
     }
-    filled = {
-        **bare,
-        **_defaults(schema),
-        "quantize": {
-            **_defaults(parts["quantize"]),
-            "calibration": {
-                **calibration,
-                **_defaults(parts["quantize"]["properties"]["calibration"]),
-            },
-        },
-        "adapters": [
-            {
-                "name": "a",
-                "data": {**calibration, **_defaults(item["data"])},
-                "lora": _defaults(item["lora"]),
-            }
-        ],
-        "evaluate": _defaults(parts["evaluate"]),
-        "serve": _defaults(parts["serve"]),
-    }
-    assert filled != bare
+    filled = _filled(schema, bare)
+    assert filled["adapters"][0]["lora"]["rank"] == 16
+    assert filled["evaluate"]["data"]["maxLength"] == 512
     assert Spec.from_body(bare) == Spec.from_body(filled)

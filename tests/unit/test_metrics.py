@@ -46,8 +46,19 @@ def test_failure_is_counted_by_its_class() -> None:
     assert value("olive_stage_failures_total", **labels) - before == 1
 
 
+def test_missed_gate_is_counted_once() -> None:
+    world = World(evaluate={"gates": [{"metric": "f1", "min": 0.5}]}).settle()
+    world.finish("fetch/model", "quantize", "export", "fetch/travel", "check/travel")
+    world.finish("finetune/travel", "adapter/travel", "reference/travel")
+    before = value("olive_gates_failed_total")
+    counted(world, lambda: world.finish("evaluate/travel", metrics={"f1": 0.4}))
+    counted(world, lambda: world.wait(60))
+    assert value("olive_gates_failed_total") - before == 1
+
+
 def test_gpu_seconds_are_counted_when_they_are_spent() -> None:
-    world = World(gpu={"count": 1}).settle().finish("fetch/model", "fetch/travel", "quantize")
+    world = World(gpu={"count": 1}).settle()
+    world.finish("fetch/model", "fetch/travel", "quantize", "check/travel")
     before = value("olive_gpu_seconds_total", namespace="ml")
     counted(world, lambda: world.finish("finetune/travel", seconds=30))
     assert value("olive_gpu_seconds_total", namespace="ml") - before == 30

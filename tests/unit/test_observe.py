@@ -156,6 +156,15 @@ def test_deployment_and_what_was_applied() -> None:
     assert records.applied(body, "Deployment") == (Ref("Deployment", str(META["name"])), "h1")
 
 
+def test_record_of_an_artifact_with_and_without_measurements() -> None:
+    spec = {"claim": "olive-store", "key": "k1", "kind": "evaluate"}
+    body = {"metadata": META, "spec": {**spec, "metrics": {"f1": 0.5, "perplexity": 9}}}
+    found = records.artifact(body).metrics
+    assert found == {"f1": 0.5, "perplexity": 9.0}
+    assert {type(value) for value in found.values()} == {float}, "JSON writes 9.0 as 9"
+    assert records.artifact({**body, "spec": spec}).metrics == {}
+
+
 @pytest.mark.parametrize(
     ("ready", "address", "found"),
     [("True", "10.0.0.1", "10.0.0.1:8080"), ("False", "10.0.0.1", None), ("True", "", None)],

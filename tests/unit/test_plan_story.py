@@ -7,8 +7,17 @@ from builders import World, adapter
 
 from olive_contract.failures import FailureClass
 
-BASE = ("fetch/model", "fetch/travel", "quantize", "export", "finetune/travel")
-ALL = (*BASE, "adapter/travel", "evaluate/travel")
+BASE = ("fetch/model", "quantize", "export")
+CALIBRATION = {"source": "pvc://data/calibration.jsonl", "template": "{text}"}
+
+
+def own(name: str) -> tuple[str, ...]:
+    """The stages of one adapter, in an order in which they can be done."""
+    kinds = ("fetch", "check", "finetune", "adapter", "reference", "evaluate")
+    return tuple(f"{kind}/{name}" for kind in kinds)
+
+
+ALL = (*BASE, *own("travel"))
 
 
 def done(**sections: object) -> World:
@@ -27,8 +36,76 @@ def test_first_pass_makes_the_claim_and_starts_only_what_needs_no_input() -> Non
 
 
 def test_export_and_finetune_run_beside_each_other() -> None:
-    world = World().settle().finish("fetch/model", "fetch/travel", "quantize")
+    world = World().settle().finish("fetch/model", "fetch/travel", "check/travel", "quantize")
     assert world.started[-2:] == ["export", "finetune/travel"]
+
+
+def test_no_gpu_is_asked_for_before_the_check_on_a_cpu_has_passed() -> None:
+    world = World().settle().finish("fetch/model", "fetch/travel", "quantize", "export")
+    assert world.stage("finetune/travel").message == "waits for check/travel"
+    world.finish("reference/travel").fail("check/travel", FailureClass.INVALID_INPUT)
+    assert "finetune/travel" not in world.started
+    assert world.condition("Stalled") == ("True", "InvalidInput")
+    assert world.status.gpuSeconds == 0
+
+
+def test_check_of_a_corrected_job_lets_the_stage_on_the_gpu_begin() -> None:
+    world = World().settle().finish("fetch/model", "fetch/travel", "quantize", "export")
+    world.finish("reference/travel").fail("check/travel", FailureClass.INVALID_INPUT)
+    world.edit(adapters=[adapter("travel", maxLength=64)]).finish("check/travel")
+    assert world.started[-1] == "finetune/travel"
+
+
+def test_without_gpus_there_is_nothing_to_check_beforehand() -> None:
+    world = World(gpu={"count": 0}).settle()
+    assert [name for name in world.states if name.startswith("check/")] == []
+
+
+def test_quantizing_with_data_is_checked_before_it_takes_a_gpu() -> None:
+    world = World(quantize={"algorithm": "awq", "calibration": CALIBRATION}).settle()
+    world.finish("fetch/model", "fetch/calibration")
+    assert "quantize" not in world.started
+    world.finish("check/quantize").finish("quantize", seconds=90)
+    assert world.stage("quantize").gpuSeconds == 90
+
+
+def test_workflow_stands_in_the_place_of_quantize() -> None:
+    config = {"passes": {"round": {"type": "Rtn"}}}
+    world = World(quantize=None, workflow=config).settle()
+    world.finish("fetch/model", "fetch/travel", "check/travel", "reference/travel")
+    assert world.stage("export").message == world.stage("finetune/travel").message
+    assert world.stage("export").message == "waits for workflow"
+    world.finish("workflow", "export", "finetune/travel", "adapter/travel", "evaluate/travel")
+    assert world.roll_out().condition("Ready") == ("True", "Serving")
+    assert "quantize" not in world.states
+    before = len(world.started)
+    world.edit(quantize=None, workflow={"passes": {"round": {"type": "Rtn", "bits": 8}}})
+    assert world.started[before:] == ["workflow"]
+
+
+def test_evaluation_of_the_base_by_its_own_rows_needs_no_adapter() -> None:
+    data = {"source": "pvc://data/rows.jsonl", "template": "{text}"}
+    world = World(adapters=[], evaluate={"data": data}).settle()
+    world.finish(*BASE, "fetch/base", "reference/base", "evaluate/base")
+    assert sorted(world.started) == sorted([*BASE, "fetch/base", "reference/base", "evaluate/base"])
+    assert world.roll_out().condition("Ready") == ("True", "Serving")
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [{"quantize": None}, {"evaluate": {"reference": False}}],
+    ids=["nothing changes the model", "it is not wanted"],
+)
+def test_original_is_not_measured_where(sections: dict[str, object]) -> None:
+    world = World(**sections).settle()
+    assert "reference/travel" not in world.states
+    assert "evaluate/travel" in world.states
+
+
+def test_export_for_a_gpu_ends_with_its_artifacts() -> None:
+    cuda = {"device": "gpu", "provider": "CUDAExecutionProvider"}
+    world = World(export=cuda, serve=None).settle().finish(*ALL)
+    assert world.condition("Ready") == ("True", "Completed")
 
 
 def test_whole_job_runs_every_stage_once_and_is_ready_when_it_is_served() -> None:
@@ -39,7 +116,7 @@ def test_whole_job_runs_every_stage_once_and_is_ready_when_it_is_served() -> Non
     assert world.condition("Ready") == ("True", "Serving")
     assert world.condition("Reconciling")[0] == world.condition("Stalled")[0] == "False"
     assert world.status.phase == "Ready"
-    assert world.status.progress == "7/7"
+    assert world.status.progress == "9/9"
     assert world.status.serving is not None
     assert world.status.serving.url == "http://travel-serving.ml.svc/v1"
 
@@ -54,13 +131,8 @@ def test_second_adapter_runs_only_its_own_stages_and_joins_the_same_pods() -> No
     world = done()
     before, model = len(world.started), world.manifests["Deployment/travel-serving"]
     world.edit(adapters=[adapter("travel"), adapter("food")])
-    world.finish("fetch/food", "finetune/food", "adapter/food", "evaluate/food")
-    assert world.started[before:] == [
-        "fetch/food",
-        "finetune/food",
-        "adapter/food",
-        "evaluate/food",
-    ]
+    world.finish(*own("food"))
+    assert sorted(world.started[before:]) == sorted(own("food"))
     assert world.manifests["Deployment/travel-serving"] == model
     served = world.served()
     assert served is not None
@@ -80,7 +152,7 @@ def test_retrained_adapter_replaces_its_predecessor_only_when_it_is_measured() -
     world = done()
     old = world.served()
     world.edit(adapters=[adapter("travel", rank=4)])
-    world.finish("finetune/travel", "adapter/travel")
+    world.finish("check/travel", "finetune/travel", "adapter/travel")
     assert world.served() == old
     world.finish("evaluate/travel")
     assert world.served() != old
@@ -90,8 +162,8 @@ def test_changing_one_line_runs_what_is_below_it_and_changing_it_back_runs_nothi
     world = done()
     before = len(world.started)
     world.edit(adapters=[adapter("travel", rank=4)])
-    world.finish("finetune/travel", "adapter/travel", "evaluate/travel")
-    assert world.started[before:] == ["finetune/travel", "adapter/travel", "evaluate/travel"]
+    below = ["check/travel", "finetune/travel", "adapter/travel", "evaluate/travel"]
+    assert world.finish(*below).started[before:] == below
     before = len(world.started)
     world.edit()
     assert world.started[before:] == []
@@ -112,9 +184,9 @@ def test_another_base_takes_over_only_when_every_stage_is_done() -> None:
     world = done()
     old = world.served()
     world.edit(model={"source": "pvc://models/other"})
-    world.finish("fetch/model", "quantize", "export", "finetune/travel", "adapter/travel")
-    assert world.served() == old
-    world.finish("evaluate/travel")
+    *others, last = [stage for stage in ALL if stage != "fetch/travel"]
+    assert world.finish(*others).served() == old
+    world.finish(last)
     new = world.served()
     assert new is not None
     assert new != old
@@ -125,10 +197,10 @@ def test_another_base_takes_over_only_when_every_stage_is_done() -> None:
 
 
 def test_edit_cancels_the_attempts_that_became_useless() -> None:
-    world = World().settle().finish("fetch/model", "fetch/travel", "quantize")
+    world = World().settle().finish("fetch/model", "fetch/travel", "quantize", "check/travel")
     world.run("finetune/travel")
     old = world.attempt("finetune/travel").name
-    world.edit(adapters=[adapter("travel", rank=4)])
+    world.edit(adapters=[adapter("travel", rank=4)]).finish("check/travel")
     assert old not in [a.name for a in world.seen.attempts]
     assert world.attempt("finetune/travel").number == 1
     assert "export" in [a.stage for a in world.seen.attempts]
@@ -220,7 +292,7 @@ def test_children_of_a_finished_job_may_be_deleted() -> None:
 
 
 def test_lost_artifact_is_made_again_and_the_reader_goes_on() -> None:
-    world = World().settle().finish("fetch/model", "fetch/travel", "quantize", "export")
+    world = World().settle().finish(*BASE, "fetch/travel", "check/travel", "reference/travel")
     key = world.stage("quantize").key
     world.fail("finetune/travel", FailureClass.INPUT_MISSING, missing=key)
     assert world.stage("quantize").state == "Pending"
@@ -230,7 +302,7 @@ def test_lost_artifact_is_made_again_and_the_reader_goes_on() -> None:
 
 
 def test_artifact_that_is_lost_again_and_again_ends_the_job() -> None:
-    world = World().settle().finish("fetch/model", "fetch/travel", "quantize", "export")
+    world = World().settle().finish(*BASE, "fetch/travel", "check/travel", "reference/travel")
     for _ in range(3):
         key = world.stage("quantize").key
         world.fail("finetune/travel", FailureClass.INPUT_MISSING, missing=key)
@@ -240,8 +312,7 @@ def test_artifact_that_is_lost_again_and_again_ends_the_job() -> None:
 
 def test_one_adapters_failure_leaves_the_others_to_be_served() -> None:
     world = World(adapters=[adapter("travel"), adapter("food")]).settle()
-    world.finish("fetch/model", "fetch/travel", "quantize", "export", "finetune/travel")
-    world.finish("adapter/travel", "evaluate/travel")
+    world.finish(*BASE, *own("travel"))
     assert world.served() is None
     world.fail("fetch/food", FailureClass.INVALID_INPUT)
     served = world.served()
@@ -259,7 +330,8 @@ def test_pod_that_ends_before_its_job_does_is_waited_for() -> None:
 
 
 def test_gpu_seconds_are_those_of_every_attempt_on_a_gpu() -> None:
-    world = World(gpu={"count": 2}).settle().finish("fetch/model", "fetch/travel", "quantize")
+    world = World(gpu={"count": 2}).settle()
+    world.finish("fetch/model", "fetch/travel", "quantize", "check/travel")
     world.fail("finetune/travel", FailureClass.GPU_FAULT, seconds=5).wait(10)
     world.finish("export").finish("finetune/travel", seconds=30)
     assert world.stage("finetune/travel").gpuSeconds == 70
@@ -292,7 +364,7 @@ def test_another_claim_starts_afresh_and_what_was_served_stays_where_it_is() -> 
 
 def test_attempt_that_waits_for_what_the_spec_no_longer_asks_is_made_anew() -> None:
     world = World(gpu={"products": ["A10x"]}).settle()
-    world.finish("fetch/model", "fetch/travel", "quantize")
+    world.finish("fetch/model", "fetch/travel", "quantize", "check/travel")
     world.pod("finetune/travel", unschedulable="didn't match Pod's node affinity")
     assert world.stage("finetune/travel").reason == "NoSuchGPU"
     world.edit(gpu={"products": ["NVIDIA-A10"]})
@@ -302,7 +374,8 @@ def test_attempt_that_waits_for_what_the_spec_no_longer_asks_is_made_anew() -> N
 
 
 def test_attempt_that_runs_is_left_alone_by_an_edit_of_the_gpu() -> None:
-    world = World(gpu={"count": 1}).settle().finish("fetch/model", "fetch/travel", "quantize")
+    world = World(gpu={"count": 1}).settle()
+    world.finish("fetch/model", "fetch/travel", "quantize", "check/travel")
     world.run("finetune/travel")
     before = len(world.started)
     world.edit(gpu={"count": 2})
@@ -313,7 +386,7 @@ def test_base_whose_adapters_fail_does_not_replace_a_serving_that_works() -> Non
     world = done()
     old = world.served()
     world.edit(model={"source": "pvc://models/other"})
-    world.finish("fetch/model", "quantize", "export")
+    world.finish(*BASE, "check/travel", "reference/travel")
     world.fail("finetune/travel", FailureClass.INVALID_INPUT)
     assert world.condition("Stalled") == ("True", "InvalidInput")
     assert world.served() == old
@@ -346,7 +419,8 @@ def test_many_long_failures_fit_the_status() -> None:
 
 
 def test_retrying_counts_no_gpu_seconds_again() -> None:
-    world = World(gpu={"count": 1}).settle().finish("fetch/model", "fetch/travel", "quantize")
+    world = World(gpu={"count": 1}).settle()
+    world.finish("fetch/model", "fetch/travel", "quantize", "check/travel")
     world.fail("finetune/travel", FailureClass.GPU_FAULT, seconds=10).wait(10)
     world.finish("finetune/travel", seconds=90).fail("export", FailureClass.INVALID_INPUT)
     spent = world.status.gpuSeconds

@@ -81,11 +81,15 @@ class AttemptSeen:
 
 @dataclass(frozen=True)
 class ArtifactSeen:
-    """A record that an artifact is whole in a claim's store."""
+    """A record that an artifact is whole in a claim's store.
+
+    It is named by claim and key; ``metrics``, what its stage measured, follow from them.
+    """
 
     name: str
     claim: str
     key: str
+    metrics: Mapping[str, float] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)

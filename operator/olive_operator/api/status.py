@@ -33,6 +33,10 @@ class Phase(StrEnum):
     FAILED = "Failed"
 
 
+GATE_FAILED: Final = "GateFailed"
+"""The reason of an evaluation that is done and has not passed the job's gates."""
+
+
 @dataclass(frozen=True)
 class StageStatus:
     """One stage. ``address`` is what attempts are counted for: the key, or a fetch's request."""
@@ -59,6 +63,11 @@ class StageStatus:
     loss: float | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     lastFailure: str = ""
+
+    @property
+    def missed_gate(self) -> bool:
+        """It was measured, and what was measured holds its adapter (or the base) back."""
+        return self.state == State.SUCCEEDED and self.reason == GATE_FAILED
 
 
 @dataclass(frozen=True)

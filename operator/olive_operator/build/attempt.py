@@ -6,6 +6,7 @@ from olive_contract.stage import StageInput
 from olive_operator import labels, names
 from olive_operator.api.seen import JobSeen
 from olive_operator.api.stage import Address, Stage
+from olive_operator.build.credentials import credentials
 from olive_operator.build.meta import metadata
 from olive_operator.build.pod import (
     SOURCES_PATH,
@@ -15,9 +16,11 @@ from olive_operator.build.pod import (
     pod_spec,
     store_volume,
 )
-from olive_operator.config import Config
+from olive_operator.config import Config, PodDefaults
 
 GPU_PRODUCT_LABEL = "nvidia.com/gpu.product"
+SHARED_MEMORY_PATH = "/dev/shm"  # noqa: S108
+"""A container's own holds 64 MiB, which NCCL finds too small."""
 
 
 def attempt(
@@ -72,21 +75,21 @@ def _pod(job: JobSeen, stage: Stage, address: Address, claim: str, config: Confi
     }
     volumes = [store_volume(claim)]
     if isinstance(stage.params, FetchParams):
-        _source(stage.params.source, claim, container, volumes)
-    if stage.secret:
-        token = {"secretKeyRef": {"name": stage.secret, "key": "token"}}
-        container["env"] = [{"name": "HF_TOKEN", "valueFrom": token}]
+        _source(stage.params.source, stage.secret, claim, container, volumes)
     if stage.gpu:
-        gpus = {job.spec.gpu.resource: job.spec.gpu.count}
-        container["resources"] = merged(defaults.resources, {"limits": gpus})
+        _gpus(job, container, volumes, defaults)
     spec = {**pod_spec(container, volumes, defaults, config), "restartPolicy": "Never"}
     if stage.gpu:
         _place_on_gpu(job, spec)
     return spec
 
 
-def _source(source: str, claim: str, container: Manifest, volumes: list[Manifest]) -> None:
-    """Mount the claim that a ``pvc://claim/path`` source names, read-only."""
+def _source(
+    source: str, secret: str | None, claim: str, container: Manifest, volumes: list[Manifest]
+) -> None:
+    """Hand over the credentials, and mount the claim that ``pvc://claim/path`` names, read-only."""
+    if secret and (env := list(credentials(source, secret))):
+        container["env"] = env
     if not source.startswith("pvc://"):
         return
     named = source.removeprefix("pvc://").partition("/")[0]
@@ -97,6 +100,17 @@ def _source(source: str, claim: str, container: Manifest, volumes: list[Manifest
             {"name": "source", "persistentVolumeClaim": {"claimName": named, "readOnly": True}}
         )
     container["volumeMounts"].append(mount)
+
+
+def _gpus(
+    job: JobSeen, container: Manifest, volumes: list[Manifest], defaults: PodDefaults
+) -> None:
+    """Ask for the GPUs; where there are several, NCCL shares memory between their processes."""
+    gpu = job.spec.gpu
+    container["resources"] = merged(defaults.resources, {"limits": {gpu.resource: gpu.count}})
+    if gpu.count > 1:
+        volumes.append({"name": "shared-memory", "emptyDir": {"medium": "Memory"}})
+        container["volumeMounts"].append({"name": "shared-memory", "mountPath": SHARED_MEMORY_PATH})
 
 
 def _place_on_gpu(job: JobSeen, spec: Manifest) -> None:

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from olive_operator import build
-from olive_operator.api.seen import ArtifactSeen, Ref, Seen
+from olive_operator import build, records
+from olive_operator.api.seen import Ref, Seen
 from olive_operator.api.stage import Stage
 from olive_operator.api.status import State, Status
 from olive_operator.config import Config
-from olive_operator.plan import children
+from olive_operator.plan import children, gates
 from olive_operator.plan import serving as serve
 from olive_operator.plan.children import Manifest, Round
 from olive_operator.plan.graph import claim_of, graph
@@ -45,7 +45,7 @@ def plan(seen: Seen, config: Config, now: datetime) -> Plan:
     found = _look(stages, _retried(seen), {s.request: s.key for s in before.sources}, config, now)
     while new := _found_out(stages, found, made, config):
         found = _look(stages, new.seen, new.sources, config, now)
-    states = {name: step.status for name, step in found.steps.items()}
+    states = gates.judged(seen.job.spec, [step.status for step in found.steps.values()])
     target = serve.target(seen, states)
     serving = serve.status(seen, target)
     answers = bool(target and serving and serve.answers(seen, target.serving, serving))
@@ -118,7 +118,7 @@ def _found_out(
             gpu_seconds = 0 if step.made.cached else step.status.gpuSeconds
             record = build.artifact(found.seen.job, stage, step.made, claim, gpu_seconds)
             made.append(record)
-            artifacts[key] = ArtifactSeen(record["metadata"]["name"], claim, key)
+            artifacts[key] = records.artifact(record)
     if sources == found.sources and artifacts == found.seen.artifacts:
         return None
     return replace(found, seen=replace(found.seen, artifacts=artifacts), sources=sources)

@@ -14,7 +14,7 @@ from olive_operator.plan.retries import POLICY
 _STALLED_WHILE_PENDING = frozenset(
     {"SecretNotFound", "SecretKeyNotFound", "ClaimNotFound", "ImagePull", "ContainerConfig"}
 )
-
+_GATE_ADVICE = "change the gate or the training; what is served stays as it is"
 
 MESSAGE_LIMIT = 4096
 """Characters of a condition's message; the CRD allows more, people read less."""
@@ -31,7 +31,7 @@ class Summary:
 
 def summary(stages: Sequence[StageStatus], serves: bool, answers: bool) -> Summary:
     """What the stages and the serving come to. ``serves``: a serving is asked for."""
-    failed = [s for s in stages if s.state == State.FAILED]
+    failed = [s for s in stages if s.state == State.FAILED or s.missed_gate]
     if failed and not any(s.state in UNDER_WAY for s in stages):
         return Summary(Phase.FAILED, failed[0].reason, "; ".join(_sentence(s) for s in failed))
     if stuck := [s for s in stages if _stuck(s)]:
@@ -97,7 +97,7 @@ def _stuck(stage: StageStatus) -> bool:
 
 
 def _sentence(stage: StageStatus) -> str:
-    advice = POLICY[FailureClass(stage.reason)].advice
+    advice = _GATE_ADVICE if stage.missed_gate else POLICY[FailureClass(stage.reason)].advice
     return f"{stage.name}: {stage.message} ({advice})"
 
 

@@ -47,6 +47,7 @@ def cached(view: View) -> StageStatus:
         cached=True,
         gpuSeconds=view.before.gpuSeconds,
         finishedAt=text(view.now),
+        metrics=dict(view.seen.artifacts[view.address.key].metrics),
     )
 
 

@@ -43,7 +43,7 @@ POLICY: Final[Mapping[F, Rule]] = {
     F.AUTH_DENIED: Rule(
         False,
         True,
-        f"correct the token in the secret, then {_ANNOTATE}",
+        f"correct the credentials in the secret, then {_ANNOTATE}",
     ),
     F.SOURCE_NOT_FOUND: Rule(False, True, _FIX_SPEC),
     F.INVALID_INPUT: Rule(False, True, _FIX_SPEC),

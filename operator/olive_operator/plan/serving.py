@@ -1,8 +1,8 @@
 """What is to be served: the newest whole set of model and adapters, and never less than before.
 
 While stages run, what was served stays; an adapter that becomes ready joins the model it was
-converted for at once. Another model takes over only when every stage is at its end and it brings
-every adapter that is served now and still wanted.
+converted for at once. Another model takes over only when every stage is at its end, every gate is
+passed, and it brings every adapter that is served now and still wanted.
 """
 
 from collections.abc import Mapping
@@ -44,7 +44,8 @@ def target(seen: Seen, stages: Mapping[str, StageStatus]) -> Target | None:
     if export.state == State.SUCCEEDED:
         if before and (before.model, before.claim) == (export.key, claim):
             return Target(Serving(job.name, export.key, (*ready, *kept)), claim)
-        if not any(s.state in UNDER_WAY for s in stages.values()) and not kept:
+        open_ = any(s.state in UNDER_WAY or s.missed_gate for s in stages.values())
+        if not open_ and not kept:
             return Target(Serving(job.name, export.key, ready), claim)
     if before and before.model:
         adapters = tuple(ServedAdapter(a.name, a.key) for a in before.adapters)
@@ -53,9 +54,9 @@ def target(seen: Seen, stages: Mapping[str, StageStatus]) -> Target | None:
 
 
 def _passed(name: str, stages: Mapping[str, StageStatus]) -> bool:
-    """The adapter is converted, and measured where that was asked for."""
+    """The adapter is converted, and good enough where it was to be measured."""
     last = stages.get(f"evaluate/{name}", stages[f"adapter/{name}"])
-    return last.state == State.SUCCEEDED
+    return last.state == State.SUCCEEDED and not last.missed_gate
 
 
 def _kept(seen: Seen, ready: set[str]) -> tuple[ServedAdapter, ...]:

@@ -6,6 +6,8 @@ from datetime import datetime
 
 from olive_operator.api.seen import JobSeen
 from olive_operator.api.status import (
+    GATE_FAILED,
+    Condition,
     Phase,
     ServingStatus,
     Source,
@@ -73,10 +75,12 @@ def _newly_spent(before: Status, stages: Sequence[StageStatus]) -> int:
 
 
 def _current(stages: Sequence[StageStatus], finished: bool) -> str:
-    """The stages at work; those that failed or wait for their pod if none is."""
+    """The stages at work; those in the way (waiting for their pod, or failed) if none is."""
     for state in (State.RUNNING, State.PENDING, State.FAILED):
         if names := [s.name for s in stages if s.state == state]:
             return ", ".join(names)
+    if names := [s.name for s in stages if s.missed_gate]:
+        return ", ".join(names)
     return "" if finished else "serving"
 
 
@@ -87,13 +91,18 @@ def events(before: Status, after: Status) -> list[Event]:
         last = before.stage_named(stage.name)
         if told_of := _stage_event(last, stage):
             told.append(told_of)
-    was, is_ = before.condition("Ready"), after.condition("Ready")
-    if is_ and is_.status == "True" and (was is None or was.status != "True"):
-        told.append(Event("Normal", is_.reason, is_.message))
-    stalled, still = after.condition("Stalled"), before.condition("Stalled")
-    if stalled and stalled.status == "True" and (still is None or still.status != "True"):
+    if ready := _become_true("Ready", before, after):
+        told.append(Event("Normal", ready.reason, ready.message))
+    stalled = _become_true("Stalled", before, after)
+    if stalled and stalled.reason != GATE_FAILED:  # a gate is told of with its stage
         told.append(Event("Warning", stalled.reason, stalled.message))
     return told
+
+
+def _become_true(kind: str, before: Status, after: Status) -> Condition | None:
+    was, is_ = before.condition(kind), after.condition(kind)
+    true = is_ is not None and is_.status == "True"
+    return is_ if true and (was is None or was.status != "True") else None
 
 
 def failed_since(before: StageStatus, after: StageStatus) -> bool:
@@ -103,7 +112,14 @@ def failed_since(before: StageStatus, after: StageStatus) -> bool:
     return same and ended and after.state != State.SUCCEEDED
 
 
+def held_back_since(before: StageStatus | None, after: StageStatus) -> bool:
+    """Whether a gate has failed between the two that did not before."""
+    return after.missed_gate and (before is None or not before.missed_gate)
+
+
 def _stage_event(before: StageStatus | None, after: StageStatus) -> Event | None:
+    if held_back_since(before, after):
+        return Event("Warning", GATE_FAILED, f"{after.name}: {after.message}")
     if before and failed_since(before, after):
         return Event(
             "Warning", after.lastFailure.partition(":")[0], f"{after.name}: {after.lastFailure}"
