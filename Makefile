@@ -18,7 +18,7 @@ demo: .venv/.synced ## the whole product on this machine, or on the cluster of K
 	@$(PY) hack/demo up $(if $(JSON),--json $(JSON))
 demo-down: .venv/.synced ## remove every trace of the demo
 	@$(PY) hack/demo down
-images: ## build the three images
+images: ## build the images
 	@$(PYTHON) hack/images build
 
 ##@ Development
@@ -33,10 +33,10 @@ check-style:
 check-types:
 	@.venv/bin/mypy
 	@MYPYPATH=hack/cluster:hack/images:hack/demo:operator .venv/bin/mypy -p olive_cluster -p olive_images -p olive_demo
-	@MYPYPATH=bench .venv/bin/mypy bench
+	@MYPYPATH=bench .venv/bin/mypy bench/*.py
 	@MYPYPATH=operator:tests:hack/demo:hack/cluster:hack/images .venv/bin/mypy $(TYPED_TESTS)
 check-types-stage:
-	@cd images/stage && .venv/bin/mypy
+	@cd images/stage && .venv/bin/mypy && .venv/bin/mypy ../../bench/stage/*.py
 check-types-serve:
 	@cd images/serve && .venv/bin/mypy
 check-imports:
@@ -76,7 +76,7 @@ set-up-images:
 	@$(PYTHON) hack/images build
 
 ##@ The cluster and the benches
-.PHONY: cluster-up cluster-down bench
+.PHONY: cluster-up cluster-down bench bench-stages
 cluster-up: ## a one-node Kubernetes on this machine; prints the path of its kubeconfig
 	@$(PYTHON) hack/cluster up
 cluster-down: ## take it down
@@ -84,6 +84,8 @@ cluster-down: ## take it down
 bench: .venv/.synced ## where the demo's time goes, and what memory the operator takes
 	@$(PY) bench/demo_time.py
 	@$(PY) bench/operator_memory.py
+bench-stages: .venv/.synced images/stage/.venv/.synced ## what each stage costs, on the GPU where there is one; OLIVE=1: Olive's own commands as well
+	@$(PY) bench/stages.py $(if $(OLIVE),--olive)
 
 ##@ Around it
 .PHONY: help clean

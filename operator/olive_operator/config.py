@@ -11,9 +11,13 @@ from olive_contract.serial import decode
 
 @dataclass(frozen=True)
 class Images:
-    """Full references of the images that the operator's pods run."""
+    """Full references of the images that the operator's pods run.
+
+    ``stageSlim`` is ``stage`` without PyTorch, a tenth of its size.
+    """
 
     stage: str
+    stageSlim: str
     serve: str
 
 

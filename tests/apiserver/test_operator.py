@@ -21,7 +21,7 @@ from .kubectl import Kubectl
 from .standin_node import StandInNode, eventually, pretty
 
 CONFIG = {
-    "images": {"stage": "stage:1", "serve": "serve:1"},
+    "images": {"stage": "stage:1", "stageSlim": "slim:1", "serve": "serve:1"},
     "retry": {"limit": 2, "backoffSeconds": 1},
 }
 STAGES = {

@@ -29,7 +29,7 @@ from olive_operator.plan.graph import claim_of
 from olive_operator.records import artifact
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
-CONFIG = Config(Images("stage:1", "serve:1"), retry=Retry(limit=2, backoffSeconds=10))
+CONFIG = Config(Images("stage:1", "slim:1", "serve:1"), retry=Retry(limit=2, backoffSeconds=10))
 
 
 class World:

@@ -30,6 +30,7 @@ def test_every_value_arrives(helm: Helm, tmp_path: Path) -> None:
     assert loaded == config.Config(
         images=config.Images(
             stage="registry.example:5000/olive/stage:0.1.0",
+            stageSlim="registry.example:5000/olive/stage-slim:0.1.0",
             serve="registry.example:5000/olive/serve:1.2.3",
         ),
         namespaces=("team-a",),

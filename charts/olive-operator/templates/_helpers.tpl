@@ -50,7 +50,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{/* The operator's configuration file: olive_operator/config.py reads it, and refuses what it does not know. */}}
 {{- define "olive-operator.config" -}}
 {{- $images := dict -}}
-{{- range $image := list "stage" "serve" -}}
+{{- range $image := list "stage" "stageSlim" "serve" -}}
 {{- $_ := set $images $image (include "olive-operator.image" (dict "context" $ "image" $image)) -}}
 {{- end -}}
 {{- $config := pick .Values "namespaces" "imagePullPolicy" "imagePullSecrets" "cpuStage" "gpuStage" "serve" "storage" "retry" "progressSeconds" -}}

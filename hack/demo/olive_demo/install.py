@@ -9,6 +9,13 @@ from olive_demo.target import Target
 SYSTEM, DEMO = "olive-system", "demo"
 RELEASE = "olive-operator"
 MARK = "olive-operator.io/demo"
+VALUES = {
+    "operator": "operator",
+    "stage": "stage",
+    "stage-slim": "stageSlim",
+    "serve": "serve",
+}
+"""The chart's value for each image."""
 CHART = ROOT / "charts" / "olive-operator"
 
 _SMALL = {"requests": {"cpu": "250m", "memory": "1Gi"}, "limits": {"memory": "6Gi"}}
@@ -29,7 +36,7 @@ def install(target: Target, refs: dict[str, str], tell: Tell) -> None:
 def values(refs: dict[str, str]) -> dict[str, Any]:
     """The chart's values for a small machine and a tiny model."""
     return {
-        "images": refs,
+        "images": {VALUES[name]: ref for name, ref in refs.items()},
         "cpuStage": {"resources": _SMALL},
         "gpuStage": {"resources": _SMALL},
         "serve": {"resources": _SMALL},

@@ -11,7 +11,7 @@ from olive_cluster.shell import ClusterError
 ROOT = Path(__file__).resolve().parents[3]
 """The repository: every build's context."""
 
-NAMES = ("operator", "stage", "serve")
+NAMES = ("operator", "stage", "stage-slim", "serve")
 HERE = "docker.io/olive-operator"
 """What stands before the names of images that go to no registry."""
 

@@ -18,6 +18,7 @@ from olive_operator.build.pod import (
 )
 from olive_operator.config import Config, PodDefaults
 
+WITHOUT_TORCH = frozenset({"fetch", "check", "adapter", "evaluate"})
 GPU_PRODUCT_LABEL = "nvidia.com/gpu.product"
 SHARED_MEMORY_PATH = "/dev/shm"  # noqa: S108
 """A container's own holds 64 MiB, which NCCL finds too small."""
@@ -67,7 +68,7 @@ def _pod(job: JobSeen, stage: Stage, address: Address, claim: str, config: Confi
     )
     container: Manifest = {
         "name": "stage",
-        "image": config.images.stage,
+        "image": _image(stage, config),
         "args": [given.to_json()],
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [{"name": "store", "mountPath": STORE_PATH}],
@@ -82,6 +83,13 @@ def _pod(job: JobSeen, stage: Stage, address: Address, claim: str, config: Confi
     if stage.gpu:
         _place_on_gpu(job, spec)
     return spec
+
+
+def _image(stage: Stage, config: Config) -> str:
+    """The slim image where it is enough; reading a pickle takes PyTorch."""
+    pickled = isinstance(stage.params, FetchParams) and stage.params.allowPickle
+    slim = stage.kind in WITHOUT_TORCH and not pickled
+    return config.images.stageSlim if slim else config.images.stage
 
 
 def _source(
