@@ -10,7 +10,7 @@ UV_VERSION := 0.13.8
 UV := $(or $(shell command -v uv),$(CURDIR)/.build/tools/bin/uv)
 PY := .venv/bin/python
 RESULTS := $(CURDIR)/.build/test
-SUITES := check chart apiserver stage serve cluster e2e
+SUITES := check chart apiserver stage serve run cluster e2e
 
 ##@ The product
 .PHONY: demo demo-down images
@@ -23,7 +23,7 @@ images: ## build the images
 
 ##@ Development
 .PHONY: check check-style check-types check-types-stage check-types-serve check-imports check-tests format
-TYPED_TESTS := $(addprefix tests/,unit builders golden apiserver chart cli e2e)
+TYPED_TESTS := $(addprefix tests/,unit builders golden apiserver chart cli run e2e)
 CHECKS := check-style check-types check-types-stage check-types-serve check-imports check-tests
 check: .venv/.synced images/serve/.venv/.synced images/stage/.venv/.synced ## style, types, import layers and the quick tests: the gate, under a minute
 	@$(MAKE) -j2 --keep-going --output-sync=target $(CHECKS)
@@ -64,6 +64,8 @@ test-stage: images/stage/.venv/.synced
 	@cd images/stage && .venv/bin/python -m pytest -c pyproject.toml ../../tests/stage --durations=10 --junitxml=$(RESULTS)/stage.xml
 test-serve: images/serve/.venv/.synced
 	@cd images/serve && .venv/bin/python -m pytest ../../tests/serve --durations=10 --junitxml=$(RESULTS)/serve.xml
+test-run: .venv/.synced images/stage/.venv/.synced images/serve/.venv/.synced
+	@$(PY) -m pytest tests/run --durations=10 --junitxml=$(RESULTS)/run.xml
 
 # What waits for the network goes on beside what keeps the processor busy.
 SETUP := .venv/.synced images/serve/.venv/.synced images/stage/.venv/.synced set-up-programs set-up-images
