@@ -85,14 +85,13 @@ class Carrier:
             self._end()
 
     def _seen(self) -> Seen:
-        job = self._work.job
-        running = [a for a in self.attempts.values() if a.running and a.progress]
+        job, attempts = self._work.job, self.attempts.values()
         return Seen(
             job=JobSeen("", job.name, "", 1, job.spec, self._status),
-            attempts=tuple(a.seen() for a in self.attempts.values()),
+            attempts=tuple(a.seen() for a in attempts),
             artifacts=self._artifacts,
             claimExists=True,
-            progress={a.name: a.progress for a in running if a.progress},
+            progress={a.name: a.progress for a in attempts if a.running and a.progress},
         )
 
     def _do(self, found: Plan) -> bool:

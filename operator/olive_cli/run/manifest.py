@@ -41,7 +41,7 @@ def read(path: Path) -> Job:
         bodies = list(yaml.load_all(path.read_text(), _Loader))
     except OSError as error:
         raise CliError(f"{path} cannot be read: {error.strerror}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise CliError(f"{path} is not YAML: {error}") from None
     group, version, accepts = _kind()
     jobs = [

@@ -93,8 +93,9 @@ def runtime(image: str, given: Path | None) -> Runtime:
     code = CHECKOUT / "images" / image
     python = given or code / ".venv" / "bin" / "python"
     if not os.access(python, os.X_OK):
+        wrong = f"{python} cannot be run" if given or code.is_dir() else "this is no checkout"
         raise CliError(
-            f"{python} is no Python that can be run; name one that has the packages of "
+            f"{wrong}; name a Python that has olive_{image} and the packages of "
             f"images/{image}/uv.lock with --{image}-python"
         )
     # Not resolved: a virtual environment is found by its link. Outside of a checkout the Python

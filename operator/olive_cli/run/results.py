@@ -83,6 +83,8 @@ def summary(status: Status, stages: Sequence[Stage], logs: Mapping[str, str]) ->
                 "cached": s.cached,
                 "attempts": s.attempt,
                 "seconds": s.seconds,
+                **({"startedAt": s.startedAt} if s.startedAt else {}),
+                **({"finishedAt": s.finishedAt} if s.finishedAt else {}),
                 "gpuSeconds": s.gpuSeconds,
                 "metrics": s.metrics,
                 **({"log": logs[s.name]} if s.name in logs else {}),

@@ -66,7 +66,7 @@ def _sentence(error: ValidationError, path: str) -> str:
     schema: Any = error.schema
     if error.validator == "additionalProperties" and isinstance(error.instance, dict):
         known = sorted(schema["properties"])
-        unknown = sorted(set(error.instance) - set(known))[0]
+        unknown = min(set(error.instance) - set(known), key=str)
         return f"{path}: unknown field {unknown!r}; there are {', '.join(known)}"
     if error.validator == "required" and isinstance(error.instance, dict):
         absent = next(name for name in schema["required"] if name not in error.instance)

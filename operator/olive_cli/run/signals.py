@@ -35,12 +35,14 @@ class Signals:
 
 @contextmanager
 def caught() -> Iterator[Signals]:
-    """Signals are waited for, and interrupt nothing."""
+    """Signals are waited for, and interrupt nothing; one that is ignored (nohup) stays so."""
     read, write = socket.socketpair()
-    numbers = (signal.SIGCHLD, *STOP)
+    heard = [number for number in STOP if signal.getsignal(number) != signal.SIG_IGN]
     with read, write:
         write.setblocking(False)
-        before = {number: signal.signal(number, lambda *_: None) for number in numbers}
+        before = {
+            number: signal.signal(number, lambda *_: None) for number in (signal.SIGCHLD, *heard)
+        }
         outer = signal.set_wakeup_fd(write.fileno(), warn_on_full_buffer=False)
         try:
             yield Signals(read)
