@@ -4,10 +4,13 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from olive_contract.artifact import Artifact
 from olive_contract.keys import artifact_key
@@ -124,3 +127,21 @@ class Lab:
     def leftovers(self) -> list[str]:
         """What lies half-made in the store."""
         return [p.name for p in (self.store.root / ".building").glob("*")]
+
+
+def on_small_disk(store: Path, size: str) -> list[str]:
+    """A command prefix by which the store is a file system of this size; a skip if it cannot be."""
+    script = f'mount -t tmpfs -o size={size} tmpfs "{store}" && exec "$@"'
+    prefix = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"]
+    if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine allows no mount namespaces")
+    return prefix
+
+
+def wait_for(path: Path, process: "subprocess.Popen[str]") -> None:
+    """Until the path is there; an AssertionError if the process ends or a minute passes first."""
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

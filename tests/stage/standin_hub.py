@@ -9,7 +9,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -36,6 +36,14 @@ class StandinHub:
 
     repositories: dict[str, Repository] = field(default_factory=dict)
     pages: dict[str, tuple[int, dict[str, str], bytes]] = field(default_factory=dict)
+    cuts: dict[str, int] = field(default_factory=dict)
+    """After how many bytes the answer for a path breaks off."""
+    endless: set[str] = field(default_factory=set)
+    """Paths whose pages are sent again and again."""
+    stalled: set[str] = field(default_factory=set)
+    """Paths whose answers begin and never go on."""
+    asking: threading.Event = field(default_factory=threading.Event)
+    """Set when somebody waits for one of them."""
     asked: list[str] = field(default_factory=list)
     address: str = ""
 
@@ -60,23 +68,41 @@ def serving(hub: StandinHub) -> Iterator[StandinHub]:
         do_HEAD = do_GET
 
         def answer(self, code: int, headers: dict[str, str], body: bytes) -> None:
+            endless = self.path.split("?")[0] in hub.endless
             self.send_response(code)
-            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            length = {} if endless else {"Content-Length": str(len(body))}
+            for name, value in {**length, **headers}.items():
                 self.send_header(name, value)
             self.end_headers()
+            self.close_connection = endless
+            with suppress(OSError):  # who asked has had enough
+                while endless:
+                    self.wfile.write(body)
+            if endless:
+                return
+            if self.command == "GET" and self.path in hub.stalled:
+                hub.asking.set()
+                closing.wait()
+            sent = body[: hub.cuts.get(self.path.split("?")[0], len(body))]
             if self.command == "GET":
-                self.wfile.write(body)
-            self.close_connection = int(headers.get("Content-Length", len(body))) != len(body)
+                self.wfile.write(sent)
+            self.close_connection = int(headers.get("Content-Length", len(body))) != len(sent)
+
+        def handle(self) -> None:
+            with suppress(ConnectionError):  # who asked was stopped
+                super().handle()
 
         def log_message(self, *args: Any) -> None:
             pass
 
+    closing = threading.Event()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     hub.address = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
         yield hub
     finally:
+        closing.set()
         server.shutdown()
         server.server_close()
 
@@ -88,7 +114,7 @@ def respond(hub: StandinHub, path: str, headers: Any) -> Answer:
     """The answer to a request for ``path``."""
     path = path.split("?")[0]
     if path in hub.pages:
-        return hub.pages[path]
+        return ranged(hub.pages[path], headers)
     if match := re.match(r"/api/((?:models|datasets)/[^/]+/[^/]+)/revision/([^/]+)$", path):
         return guarded(hub, match[1], match[2], headers, lambda repo: listing(match[1], repo))
     if match := re.match(r"/cdn/((?:models|datasets)/[^/]+/[^/]+)/(.+)$", path):
@@ -99,6 +125,18 @@ def respond(hub: StandinHub, path: str, headers: Any) -> Answer:
         name = f"{match[1] or 'models/'}{match[2]}"
         return guarded(hub, name, match[3], headers, lambda repo: file(hub, name, repo, match[4]))
     return 404, {}, b"not found"
+
+
+def ranged(page: Answer, headers: Any) -> Answer:
+    """The page, or the part of it that is asked for, if it is still the page that was begun."""
+    code, own, body = page
+    match = re.match(r"bytes=(\d+)-$", headers.get("Range", ""))
+    if code != 200 or not match or own.get("ETag", "") != headers.get("If-Range"):
+        return page
+    start = int(match[1])
+    if start >= len(body):
+        return 416, {}, b""
+    return 206, {**own, "Content-Range": f"bytes {start}-{len(body) - 1}/{len(body)}"}, body[start:]
 
 
 def guarded(hub: StandinHub, name: str, revision: str, headers: Any, then: Any) -> Answer:

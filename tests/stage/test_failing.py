@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from olive_contract.failures import FailureClass, StageFailure
-from olive_stage.failing import Cancelled, failure_of, readable
+from olive_stage.failing import Cancelled, failure_of
+from olive_stage.words import readable
 
 
 class OutOfMemoryError(RuntimeError):
@@ -55,6 +56,7 @@ def wrapped(cause: BaseException) -> Exception:
             id="cublas",
         ),
         pytest.param(MemoryError(), FailureClass.OUT_OF_MEMORY, id="MemoryError"),
+        pytest.param(OSError(errno.ENOMEM, "x"), FailureClass.OUT_OF_MEMORY, id="ENOMEM"),
         pytest.param(RuntimeError("std::bad_alloc"), FailureClass.OUT_OF_MEMORY, id="bad_alloc"),
         pytest.param(
             RuntimeError("CUDA error: uncorrectable ECC error encountered"),
@@ -62,6 +64,7 @@ def wrapped(cause: BaseException) -> Exception:
             id="ECC",
         ),
         pytest.param(Cancelled(), FailureClass.CANCELLED, id="SIGTERM"),
+        pytest.param(KeyboardInterrupt(), FailureClass.CANCELLED, id="SIGINT"),
         pytest.param(KeyError("x"), FailureClass.STAGE_ERROR, id="anything else"),
         pytest.param(
             OSError(errno.EACCES, "denied"), FailureClass.STAGE_ERROR, id="another OSError"

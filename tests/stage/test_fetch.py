@@ -4,21 +4,19 @@ import json
 from typing import Any
 
 import pytest
+import source_files
 from lab import TEMPLATE, Lab
+from source_files import ADAPTER, MODEL, config
 
 from olive_contract.failures import FailureClass
 
-CONFIG = json.dumps({"architectures": ["Phi3ForCausalLM"]})
-ROWS = '{"prompt": "a", "response": "b"}\n\n{"prompt": "c", "response": "d"}\n'
-ADAPTER = json.dumps({"peft_type": "LORA", "base_model_name_or_path": "owner/base"})
+ROWS = source_files.ROWS.decode()
 
 
 def model(lab: Lab, **changes: Any) -> str:
     """A folder that passes for a model, with files changed or (None) left out; its source."""
     files = {
-        "config.json": CONFIG,
-        "tokenizer.json": "{}",
-        "model.safetensors": "weights",
+        **MODEL,
         "modeling_evil.py": "import os",
         "pytorch_model.bin": "pickle",
         "original/consolidated.pth": "pickle",
@@ -87,7 +85,10 @@ def test_one_copy_of_the_weights_is_kept(lab: Lab) -> None:
             id="no weights",
         ),
         pytest.param(
-            {"config.json": "{}"}, FailureClass.INVALID_INPUT, "names no architectures", id="config"
+            {"config.json": config(architectures=None)},
+            FailureClass.INVALID_INPUT,
+            "names no architectures",
+            id="config",
         ),
         pytest.param(
             {"config.json": "{"}, FailureClass.INVALID_INPUT, "is not JSON", id="broken config"
@@ -168,9 +169,8 @@ def test_a_folder_is_no_data_set(lab: Lab) -> None:
 
 
 def test_an_adapter_tells_the_base_it_names(lab: Lab) -> None:
-    lab.claim("lora/adapter_config.json", ADAPTER)
-    lab.claim("lora/adapter_model.safetensors", "weights")
-    lab.claim("lora/optimizer.pt", "pickle")
+    for name, content in {**ADAPTER, "optimizer.pt": b"pickle"}.items():
+        lab.claim(f"lora/{name}", content)
     key = lab.make("fetch", {"what": "adapter", "source": "pvc://team/lora"})
     artifact = lab.artifact(key)
     assert artifact.about["baseModel"] == "owner/base"
@@ -180,13 +180,17 @@ def test_an_adapter_tells_the_base_it_names(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("config", "weights", "says"),
     [
-        pytest.param(ADAPTER, "adapter_model.bin", "kept as a pickle (.bin)", id="pickle"),
         pytest.param(
-            '{"peft_type": "IA3"}', "adapter_model.safetensors", "type IA3, not a LoRA", id="IA3"
+            ADAPTER["adapter_config.json"], "adapter_model.bin", "a pickle, which", id="pickle"
+        ),
+        pytest.param(
+            b'{"peft_type": "IA3"}', "adapter_model.safetensors", "type IA3, not a LoRA", id="IA3"
         ),
     ],
 )
-def test_another_kind_of_adapter_is_refused(lab: Lab, config: str, weights: str, says: str) -> None:
+def test_another_kind_of_adapter_is_refused(
+    lab: Lab, config: bytes, weights: str, says: str
+) -> None:
     lab.claim("lora/adapter_config.json", config)
     lab.claim(f"lora/{weights}", "weights")
     report = lab.run("fetch", {"what": "adapter", "source": "pvc://team/lora"})

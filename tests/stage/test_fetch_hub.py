@@ -1,10 +1,12 @@
 """fetch from a hub and from an address, each stage in a process of its own against a stand-in."""
 
-import json
+import signal
 from collections.abc import Iterator
 
 import pytest
-from lab import Lab
+import source_files
+from lab import Lab, on_small_disk, wait_for
+from source_files import ADAPTER, config, safetensors
 from standin_hub import COMMIT, TOKEN, Repository, StandinHub, serving
 
 from olive_contract.failures import FailureClass
@@ -12,9 +14,9 @@ from olive_contract.keys import content_key
 from olive_contract.stage import Report
 
 MODEL = {
-    "config.json": json.dumps({"architectures": ["Phi3ForCausalLM"]}).encode(),
-    "tokenizer.json": b"{}",
-    "model.safetensors": bytes(range(256)) * 20,
+    **source_files.MODEL,
+    "config.json": config(hidden_size=64),
+    "model.safetensors": safetensors({"model.embed_tokens.weight": ("F32", (8, 64))}),
     "pytorch_model.bin": b"p" * 5000,
     "modeling_evil.py": b"import os",
 }
@@ -28,24 +30,25 @@ def hub() -> Iterator[StandinHub]:
         "models/owner/gated": Repository(MODEL, gated=True),
         "models/owner/private": Repository(MODEL, private=True),
         "models/owner/damaged": Repository(MODEL, damaged=True),
-        "models/owner/lora": Repository(
-            {"adapter_config.json": b'{"peft_type": "LORA"}', "adapter_model.safetensors": b"w"}
-        ),
+        "models/owner/lora": Repository(ADAPTER),
         "datasets/owner/rows": Repository({"train/a.jsonl": ROWS, "README.md": b"#"}),
     }
     with serving(StandinHub(repositories)) as hub:
         yield hub
 
 
-def fetch(lab: Lab, hub: StandinHub, what: str, source: str, token: str = "") -> Report:
-    lab.environment = {
+def environment(hub: StandinHub) -> dict[str, str]:
+    return {
         "HF_ENDPOINT": hub.address,
         "HF_HUB_OFFLINE": "1",  # as the image says; fetch alone goes to the hub
         "OLIVE_HTTP_HOSTS": "127.0.0.1",
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",
-        **({"HF_TOKEN": token} if token else {}),
     }
+
+
+def fetch(lab: Lab, hub: StandinHub, what: str, source: str, token: str = "") -> Report:
+    lab.environment = {**environment(hub), **({"HF_TOKEN": token} if token else {})}
     stage = lab.input("fetch", {"what": what, "source": source})
     code, report, log = lab.finish(lab.start(stage))
     assert code == (0 if report.outcome == "Succeeded" else 1), log
@@ -72,10 +75,55 @@ def test_a_commit_that_is_in_the_store_is_not_read_again(lab: Lab, hub: StandinH
     assert not hub.downloads()
 
 
+def test_sigterm_ends_a_download_that_waits_and_what_came_before_is_not_read_again(
+    lab: Lab, hub: StandinHub
+) -> None:
+    hub.stalled.add("/cdn/models/owner/name/model.safetensors")
+    lab.environment = environment(hub)
+    process = lab.start(lab.input("fetch", {"what": "model", "source": "hf://owner/name"}))
+    scratch = lab.store.root / ".scratch" / content_key("model", COMMIT)
+    for name in ("config.json", "tokenizer.json"):
+        wait_for(scratch / ".cache" / "huggingface" / "download" / f"{name}.metadata", process)
+    assert hub.asking.wait(60)
+    process.send_signal(signal.SIGTERM)
+    code, report, log = lab.finish(process)  # the server would never go on
+    assert (code, report.reason) == (1, FailureClass.CANCELLED), log
+    assert not lab.leftovers()
+    hub.stalled.clear()
+    hub.asked.clear()
+    assert fetch(lab, hub, "model", "hf://owner/name").outcome == "Succeeded"
+    assert hub.downloads() == ["model.safetensors"]
+    assert not list((lab.store.root / ".scratch").iterdir())
+
+
+def test_a_model_that_cannot_fit_is_not_begun(lab: Lab, hub: StandinHub) -> None:
+    large = safetensors({"model.embed_tokens.weight": ("F32", (8, 64)), "w": ("U8", (3 << 20,))})
+    hub.repositories["models/owner/large"] = Repository({**MODEL, "model.safetensors": large})
+    prefix = on_small_disk(lab.store.root, "1m")
+    lab.environment = environment(hub)
+    stage = lab.input("fetch", {"what": "model", "source": "hf://owner/large"})
+    _, report, log = lab.finish(lab.start(stage, *prefix))
+    assert report.reason is FailureClass.DISK_FULL, log
+    assert "the claim has 1.0 MiB free; this stage needs about 3.0 MiB" in report.message
+    assert not hub.downloads()
+
+
+def test_a_disk_that_fills_during_a_download_of_unknown_size(lab: Lab, hub: StandinHub) -> None:
+    hub.pages["/rows"] = 200, {}, ROWS * 1000
+    hub.endless.add("/rows")
+    prefix = on_small_disk(lab.store.root, "4m")
+    lab.environment = environment(hub)
+    stage = lab.input("fetch", {"what": "data", "source": f"{hub.address}/rows"})
+    _, report, log = lab.finish(lab.start(stage, *prefix))
+    assert report.reason is FailureClass.DISK_FULL, log
+    assert "the claim has " in report.message
+
+
 def test_an_adapter_and_a_data_set(lab: Lab, hub: StandinHub) -> None:
     assert fetch(lab, hub, "adapter", "hf://owner/lora").outcome == "Succeeded"
     report = fetch(lab, hub, "data", "hf://datasets/owner/rows@main/train/a.jsonl")
     assert report.metrics == {"rows": 1}, report
+    assert lab.artifact(report.key).about["commit"] == COMMIT
 
 
 def test_a_private_model_needs_the_token(lab: Lab, hub: StandinHub) -> None:
@@ -154,7 +202,7 @@ def test_a_signed_address_is_not_told_on(lab: Lab, hub: StandinHub, answers: boo
         pytest.param(
             (200, {"Content-Length": "9999"}, ROWS),
             FailureClass.STAGE_ERROR,
-            "IncompleteRead",
+            "broke off after",
             id="cut short",
         ),
     ],

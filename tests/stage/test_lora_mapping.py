@@ -154,8 +154,51 @@ def test_a_feature_that_cannot_be_served_is_refused(changes: dict[str, Any], say
             id="half a pair",
         ),
         pytest.param({}, "holds no weights", id="nothing"),
+        pytest.param(
+            module(0, "mlp.down_proj", 8, 6)
+            | {f"other.{k}": v for k, v in module(0, "mlp.down_proj", 8, 6).items()},
+            "holds down_proj of layer 0 twice",
+            id="two modules for one place",
+        ),
     ],
 )
 def test_an_adapter_of_another_base_is_refused(tensors: dict[str, Array], says: str) -> None:
     with pytest.raises(StageFailure, match=says):
         convert(CONFIG, tensors, SITES)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        pytest.param({"lora_alpha": None}, "alpha None of .* are no scale", id="no alpha"),
+        pytest.param({"lora_alpha": "much"}, "alpha much of .* are no scale", id="a text as alpha"),
+        pytest.param({"lora_alpha": 10**400}, "are no scale", id="an alpha beyond floats"),
+        pytest.param({"alpha_pattern": ["q_proj"]}, "is no mapping", id="a list of patterns"),
+        pytest.param(
+            {"alpha_pattern": {"(q+)+_proj": 3}}, "repeats a group", id="a pattern without end"
+        ),
+        pytest.param({"alpha_pattern": {"q_proj[": 3}}, "is none: ", id="no pattern at all"),
+        pytest.param({"lora_alpha": 1e300}, "are not finite", id="an endless scale"),
+    ],
+)
+def test_a_scale_that_is_none_is_refused(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(StageFailure, match=says):
+        convert({**CONFIG, **changes}, module(0, "self_attn.q_proj", 6, 6), SITES)
+
+
+def test_a_weight_that_is_no_number_is_refused_by_its_place() -> None:
+    tensors = module(1, "mlp.down_proj", 8, 6)
+    next(iter(tensors.values()))[0, 0] = np.nan
+    with pytest.raises(StageFailure, match=r"layers\.1\.mlp\.down_proj hold numbers that are not"):
+        convert(CONFIG, tensors, SITES)
+
+
+def test_a_base_without_places_takes_no_adapter() -> None:
+    with pytest.raises(StageFailure, match="the base takes no adapters"):
+        convert(CONFIG, module(0, "self_attn.q_proj", 6, 6), [])
+
+
+def test_inputs_are_of_the_type_that_the_graph_computes_in() -> None:
+    sites = [Site("model.layers.0.attn.q_proj", 6, 6, "float16")]
+    found = convert(CONFIG, module(0, "self_attn.q_proj", 6, 6), sites)
+    assert [array.dtype for array in found["model.layers.0.attn.q_proj"]] == [np.float16] * 2

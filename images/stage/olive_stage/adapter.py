@@ -5,7 +5,6 @@ only when it is served. What must agree is therefore checked here: the key of th
 trained on, number of layers, names and shapes.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +13,35 @@ import onnxruntime as ort
 from safetensors import deserialize
 
 from olive_contract.artifact import Artifact
+from olive_contract.failures import StageFailure
 from olive_contract.params import AdapterParams
-from olive_stage.adapter_folder import CONFIG, WEIGHTS
+from olive_contract.store import Store
+from olive_stage.adapter_folder import CONFIG, WEIGHTS, check_adapter
+from olive_stage.json_file import read_json
 from olive_stage.lora_mapping import Array, convert
 from olive_stage.onnx_model import ADAPTER_FILE
+from olive_stage.origin import described
 from olive_stage.sites import inputs_of, sites_of
 from olive_stage.work import Made, Work, invalid
 
 FORMAT_VERSION = 1
+PLACE = "the adapter"
 
 
 def make(params: AdapterParams, work: Work) -> Made:
     """Convert input ``adapter`` for input ``base``; the artifact holds one file."""
-    check_origin(work.input("base"), work.input("adapter"))
+    check_origin(work.input("base"), work.input("adapter"), work.store)
     folder = work.folder("adapter")
-    config = json.loads((folder / CONFIG).read_text())
+    check_adapter(folder, PLACE)
+    config = read_json(folder / CONFIG, PLACE)
     sites = sites_of(work.input("base").about)
-    arrays = convert(config, read_tensors(folder / WEIGHTS), sites)
+    try:
+        arrays = convert(config, read_tensors(folder / WEIGHTS), sites)
+    except StageFailure as failure:
+        raise invalid(f"{failure}{bases(work)}") from failure
     values: dict[str, Any] = {}
-    for site, pair in arrays.items():
-        for name, array in zip(inputs_of(site), pair, strict=True):
+    for site in sites:
+        for name, array in zip(inputs_of(site.name), arrays[site.name], strict=True):
             values[name] = ort.OrtValue.ortvalue_from_numpy(array)
     work.need(sum(a.nbytes + b.nbytes for a, b in arrays.values()))
     adapter = ort.AdapterFormat()
@@ -54,14 +62,23 @@ def make(params: AdapterParams, work: Work) -> Made:
     )
 
 
-def check_origin(base: Artifact, adapter: Artifact) -> None:
+def check_origin(base: Artifact, adapter: Artifact, store: Store) -> None:
     """InvalidInput unless both come from one model; a fetched adapter cannot say, and passes."""
     trained_on, exported_from = adapter.about.get("trainedOn"), base.about["model"]
     if trained_on and trained_on != exported_from:
         raise invalid(
-            f"the adapter was trained on model {trained_on[:12]}, "
-            f"but the base was exported from model {exported_from[:12]}"
+            f"the adapter was trained on model {described(store, trained_on)}, "
+            f"but the base was exported from model {described(store, exported_from)}"
         )
+
+
+def bases(work: Work) -> str:
+    """The base that a fetched adapter names and the base that it is converted for, if it does."""
+    named = work.input("adapter").about.get("baseModel")
+    if not named:
+        return ""
+    base = described(work.store, work.input("base").about["model"])
+    return f" (the adapter names {named} as its base; this base is model {base})"
 
 
 def read_tensors(path: Path) -> dict[str, Array]:

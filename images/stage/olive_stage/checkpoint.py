@@ -25,8 +25,14 @@ class TrainableOliveQuantizer(OliveHfQuantizer):  # type: ignore[misc]
         return True
 
 
-def load_model(folder: Path) -> PreTrainedModel:
-    """The model in ``folder`` for training: bfloat16 on GPUs that have it, else float32."""
+def load_model(
+    folder: Path, dtype: torch.dtype | str = "", device: Any = None, remote_code: bool = False
+) -> PreTrainedModel:
+    """The model in ``folder``: for training unless told otherwise.
+
+    ``dtype`` is else bfloat16 on GPUs that have it, float32 elsewhere; ``device`` is else every
+    GPU there is, or the CPU; ``remote_code``: the model's own Python files are run.
+    """
     method = quantization_of(read_config(folder))
     if method not in ("", "olive"):
         raise invalid(f"the model is quantized by {method!r}; a float or an int4 model is needed")
@@ -34,10 +40,10 @@ def load_model(folder: Path) -> PreTrainedModel:
     AUTO_QUANTIZER_MAPPING["olive"] = TrainableOliveQuantizer
     model, info = AutoModelForCausalLM.from_pretrained(
         folder,
-        dtype=compute_dtype(),
-        device_map=_placement(),
+        dtype=dtype or compute_dtype(),
+        device_map=device or _placement(),
         use_safetensors=True,
-        trust_remote_code=False,
+        trust_remote_code=remote_code,
         output_loading_info=True,
     )
     if absent := sorted(info["missing_keys"]) + sorted(info["mismatched_keys"]):
@@ -45,9 +51,9 @@ def load_model(folder: Path) -> PreTrainedModel:
     return model
 
 
-def load_tokenizer(folder: Path) -> Any:
+def load_tokenizer(folder: Path, remote_code: bool = False) -> Any:
     """The tokenizer in ``folder``, with something to pad with."""
-    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=remote_code)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer

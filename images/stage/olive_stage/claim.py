@@ -1,14 +1,16 @@
 """Sources on a PersistentVolumeClaim: a folder, or one file of data, mounted read-only."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 from olive_contract.artifact import File
 from olive_contract.failures import FailureClass, StageFailure
-from olive_stage import adapter_folder, model_folder
-from olive_stage.copying import copy
+from olive_contract.params import FetchParams
+from olive_stage.copying import copy, size_inside
+from olive_stage.room import Need, make_room
 from olive_stage.source import Claim
+from olive_stage.wanted import wanted
+from olive_stage.words import some
 from olive_stage.work import invalid
 
 SOURCES = "OLIVE_SOURCES"
@@ -18,8 +20,10 @@ SOURCES = "OLIVE_SOURCES"
 class ClaimOrigin:
     """What is at a path of a claim."""
 
-    def __init__(self, source: Claim, what: str, need: Callable[[int], None]) -> None:
-        self.source, self.what, self.need = source, what, need
+    def __init__(self, source: Claim, params: FetchParams, need: Need) -> None:
+        self.source, self.params, self.need = source, params, need
+        self.known: dict[str, object] = {}
+        self.root = Path(os.environ.get(SOURCES, "/sources")) / source.claim
 
     def commit(self) -> str:
         """Empty: only reading tells what the files hold."""
@@ -27,40 +31,39 @@ class ClaimOrigin:
 
     def bring(self, out: Path) -> tuple[File, ...]:
         """Copy what is wanted of the folder, or the one file."""
-        path = self.resolve()
-        folder, names = self.choose(path)
-        self.need(sum((folder / name).stat().st_size for name in names))
-        return copy(folder, names, out)
+        folder, names = self.choose(self.resolve())
+        size = sum(size_inside(folder / name, self.root) for name in names)
+        make_room(out, self.need, size)
+        return copy(folder, names, out, self.root)
 
     def resolve(self) -> Path:
         """The path on this pod; SourceNotFound if nothing is there, InvalidInput if outside."""
-        root = Path(os.environ.get(SOURCES, "/sources")) / self.source.claim
-        if not root.is_dir():
+        if not self.root.is_dir():
             raise StageFailure(
                 FailureClass.SOURCE_NOT_FOUND, f"claim {self.source.claim} is not mounted"
             )
-        path = (root / self.source.path).resolve()
-        if not path.is_relative_to(root.resolve()):
+        try:
+            path = (self.root / self.source.path).resolve()
+            there = path.exists()
+        except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL, links in a circle
+            raise invalid(f"{self.source} is no path that can be read") from error
+        if not path.is_relative_to(self.root.resolve()):
             raise invalid(f"{self.source} leads out of the claim")
-        if not path.exists():
-            beside = sorted(p.name for p in path.parent.iterdir()) if path.parent.is_dir() else []
+        if not there:
+            beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
             raise StageFailure(
                 FailureClass.SOURCE_NOT_FOUND,
-                f"{self.source} is not there; beside it: {', '.join(beside[:8]) or 'nothing'}",
+                f"{self.source} is not there; beside it: {some(beside)}",
             )
         return path
 
     def choose(self, path: Path) -> tuple[Path, list[str]]:
         """The folder to copy from, and the names in it."""
-        if self.what == "data":
-            if not path.is_file():
+        what = self.params.what
+        if what == "data":
+            if path.is_dir():
                 raise invalid(f"{self.source} is a folder; name the JSON Lines file in it")
             return path.parent, [path.name]
         if not path.is_dir():
-            raise invalid(f"{self.source} is a file; name the folder that holds the {self.what}")
-        names = [p.name for p in path.iterdir() if p.is_file()]
-        if self.what == "adapter":
-            adapter_folder.check_names(names, str(self.source))
-            return path, list(adapter_folder.KEPT)
-        model_folder.check_names(names, str(self.source))
-        return path, model_folder.kept(names)
+            raise invalid(f"{self.source} is a file; name the folder that holds the {what}")
+        return path, wanted([p.name for p in path.iterdir()], self.params, str(self.source))

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from olive_contract.failures import FailureClass, StageFailure
+from olive_stage.words import readable
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 FULL_TEXTS = (
@@ -17,7 +18,12 @@ FULL_TEXTS = (
     "pytorchstreamwriter failed writing",  # torch.save tells no errno
 )
 GPU_MEMORY_TEXTS = ("cuda out of memory", "cublas_status_alloc_failed")
-MEMORY_TEXTS = ("std::bad_alloc", "defaultcpuallocator: can't allocate memory")
+MEMORY_TEXTS = (
+    "std::bad_alloc",
+    "defaultcpuallocator: can't allocate memory",
+    "cannot allocate memory",
+    "os error 12",
+)
 GPU_FAULT_TEXTS = ("cuda error", "cudnn_status_internal_error", "nccl error")
 TAIL_LINES = 5
 
@@ -38,7 +44,7 @@ def failure_of(
     for link in chain:
         if isinstance(link, StageFailure):
             return link
-    if isinstance(error, Cancelled):
+    if isinstance(error, Cancelled | KeyboardInterrupt):
         return StageFailure(FailureClass.CANCELLED, "the attempt was told to stop (SIGTERM)")
     if any(map(_is_full, chain)):
         return StageFailure(FailureClass.DISK_FULL, _full_message(root, needed))
@@ -84,7 +90,11 @@ def _is_gpu_memory(error: BaseException) -> bool:
 
 
 def _is_memory(error: BaseException) -> bool:
-    return isinstance(error, MemoryError) or _says(error, MEMORY_TEXTS)
+    if isinstance(error, MemoryError) or (
+        isinstance(error, OSError) and error.errno == errno.ENOMEM
+    ):
+        return True
+    return _says(error, MEMORY_TEXTS)
 
 
 def _is_gpu_fault(error: BaseException) -> bool:
@@ -108,12 +118,3 @@ def _full_message(root: Path, needed: int) -> str:
         free["the pod's temporary folder"] = shutil.disk_usage(temporary).free
     text = " and ".join(f"{place} has {readable(size)} free" for place, size in free.items())
     return text + (f"; this stage needs about {readable(needed)}" if needed else "")
-
-
-def readable(size: float) -> str:
-    """Bytes for people, in binary units: ``2.1 GiB``."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} TiB"

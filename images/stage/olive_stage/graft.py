@@ -7,7 +7,7 @@ and ours are alike: ``model.layers.0.attn.q_proj.lora_A.MatMul.weight`` of shape
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,32 +18,29 @@ from olive_stage.sites import Site, inputs_of
 
 PROJECTION = re.compile(
     r"/model/layers\.(?P<layer>\d+)/(?P<block>attn|mlp)/"
-    r"(?P<name>(?:q|k|v|o|gate|up|down)_proj)/MatMul(?:NBits)?$"
+    r"(?P<name>(?:q|k|v|o|gate|up|down|qkv|gate_up)_proj)/MatMul(?:NBits|_Q\d)?$"
 )
+"""As the builder names them: float, quantized in the checkpoint, quantized by the builder."""
+ELEMENTS = {TensorProto.FLOAT: "float32", TensorProto.FLOAT16: "float16"}
 
 
 def graft(path: Path) -> list[Site]:
-    """Rewrite the graph at ``path`` in place (its external data stays as it is); the sites."""
+    """Rewrite the graph at ``path`` in place (its external data stays as it is); the sites.
+
+    None are found in a graph that does not name its projections as the builder does.
+    """
     model = onnx.load(path, load_external_data=False)
     graph = model.graph
-    shapes = {i.name: list(i.dims) for i in graph.initializer}
-    types = {v.name: v.type.tensor_type.elem_type for v in [*graph.value_info, *graph.output]}
+    weights = {i.name: i for i in graph.initializer}
     nodes, sites = [], []
     for node in graph.node:
         nodes.append(node)
-        found = PROJECTION.match(node.name)
-        if not found or node.op_type not in ("MatMul", "MatMulNBits"):
+        site = _site(node, weights)
+        if site is None:
             continue
-        site = Site(
-            f"model.layers.{found['layer']}.{found['block']}.{found['name']}",
-            *_widths(node, shapes),
-        )
         sites.append(site)
-        element = types.get(node.output[0]) or TensorProto.FLOAT
-        _open_inputs(graph, site, element)
+        _open_inputs(graph, site)
         nodes.extend(_beside(node, site))
-    if not sites:
-        raise RuntimeError("the exported graph has no projections to put a LoRA beside")
     del graph.node[:]
     graph.node.extend(nodes)
     # The builder adds the commit of whatever git repository it is called in.
@@ -52,23 +49,32 @@ def graft(path: Path) -> list[Site]:
     return sites
 
 
-def _widths(node: onnx.NodeProto, shapes: dict[str, list[int]]) -> tuple[int, int]:
+def _site(node: onnx.NodeProto, weights: Mapping[str, onnx.TensorProto]) -> Site | None:
+    """The node as a place for a LoRA, if it is a projection by constant weights."""
+    found = PROJECTION.match(node.name)
+    if not found:
+        return None
+    name = f"model.layers.{found['layer']}.{found['block']}.{found['name']}"
     if node.op_type == "MatMulNBits":
         attributes = {a.name: a.i for a in node.attribute}
-        return attributes["K"], attributes["N"]
-    inputs, outputs = shapes[node.input[1]]
-    return inputs, outputs
+        widths, computed_in = (attributes["K"], attributes["N"]), weights[node.input[2]].data_type
+    elif node.op_type == "MatMul" and node.input[1] in weights:
+        weight = weights[node.input[1]]
+        widths, computed_in = (weight.dims[0], weight.dims[1]), weight.data_type
+    else:
+        return None
+    return Site(name, *widths, ELEMENTS[computed_in]) if computed_in in ELEMENTS else None
 
 
-def _open_inputs(graph: onnx.GraphProto, site: Site, element: int) -> None:
-    kind = helper.tensor_dtype_to_np_dtype(element)
+def _open_inputs(graph: onnx.GraphProto, site: Site) -> None:
     a, b = inputs_of(site.name)
     for name, shape, empty in (
         (a, [site.inputs, "lora_r"], (site.inputs, 0)),
         (b, ["lora_r", site.outputs], (0, site.outputs)),
     ):
-        graph.input.append(helper.make_tensor_value_info(name, element, shape))
-        graph.initializer.append(numpy_helper.from_array(np.zeros(empty, kind), name))
+        tensor = numpy_helper.from_array(np.zeros(empty, site.element), name)
+        graph.input.append(helper.make_tensor_value_info(name, tensor.data_type, shape))
+        graph.initializer.append(tensor)
 
 
 def _beside(node: onnx.NodeProto, site: Site) -> Iterator[onnx.NodeProto]:

@@ -4,7 +4,8 @@ Downloads go to the volume's scratch folder under the commit's key, so that a la
 where this one stopped, and are compared with the hub's own SHA-256 before they are used.
 """
 
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
     HfHubHTTPError,
+    HFValidationError,
     LocalEntryNotFoundError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
@@ -22,20 +24,27 @@ from huggingface_hub.errors import (
 from olive_contract.artifact import File, sha256_of
 from olive_contract.failures import FailureClass, StageFailure
 from olive_contract.keys import content_key
+from olive_contract.params import FetchParams
 from olive_contract.store import Store
-from olive_stage import adapter_folder, model_folder
-from olive_stage.console import progress
-from olive_stage.copying import move
+from olive_stage.copying import Meter, bytes_in, move
+from olive_stage.parallel import each
+from olive_stage.room import Need, make_room
+from olive_stage.rows import FILE_LIMIT, too_large
 from olive_stage.source import Hub
+from olive_stage.wanted import variant, wanted
+from olive_stage.words import some
+from olive_stage.work import invalid
 
 
 class HubOrigin:
     """A repository at the commit that its revision means now."""
 
-    def __init__(self, source: Hub, what: str, store: Store, need: Callable[[int], None]) -> None:
-        self.source, self.what, self.store, self.need = source, what, store, need
+    def __init__(self, source: Hub, params: FetchParams, store: Store, need: Need) -> None:
+        self.source, self.params, self.store, self.need = source, params, store, need
         self.kind = "dataset" if source.dataset else "model"
         self.info: Any = None
+        self.known: dict[str, object] = {}
+        self.listed: dict[str, Any] = {}
 
     def commit(self) -> str:
         """The commit that names a model or an adapter; empty for data, which its content names."""
@@ -46,50 +55,51 @@ class HubOrigin:
                 repo_type=self.kind,
                 files_metadata=True,
             )
-        return "" if self.what == "data" else str(self.info.sha)
+        if not isinstance(self.info.sha, str) or self.info.siblings is None:
+            raise _garbled(self.source)
+        self.known = {"commit": self.info.sha}
+        files = {file.rfilename: file for file in self.info.siblings}
+        self.listed = {name: files[name] for name in self.choose(sorted(files))}
+        return "" if self.params.what == "data" else f"{self.info.sha}{variant(self.listed)}"
 
     def bring(self, out: Path) -> tuple[File, ...]:
-        """Download the wanted files of the commit."""
-        listed = {file.rfilename: file for file in self.info.siblings}
-        names = self.choose(sorted(listed))
-        total = sum(listed[name].size or 0 for name in names)
-        self.need(total)
-        scratch = self.store.scratch(content_key(self.what, self.info.sha))
-        found, done = [], 0
-        for name in names:
-            progress(99 * done / max(total, 1), message=name)
+        """Download the wanted files of the commit, several at once."""
+        scratch = self.store.scratch(content_key(self.params.what, self.info.sha))
+        total = sum(file.size or 0 for file in self.listed.values())
+        if self.params.what == "data" and total > FILE_LIMIT:
+            raise too_large(str(self.source), total)
+        make_room(out, self.need, total, bytes_in(scratch))
+        meter = Meter(total)
+
+        def download(name: str) -> File:
             with said_in_words(self.source):
-                path = Path(
-                    hf_hub_download(
-                        self.source.repo,
-                        name,
-                        repo_type=self.kind,
-                        revision=self.info.sha,
-                        local_dir=scratch,
-                    )
+                path = hf_hub_download(
+                    self.source.repo,
+                    name,
+                    repo_type=self.kind,
+                    revision=self.info.sha,
+                    local_dir=scratch,
                 )
-            file = File(name, path.stat().st_size, sha256_of(path))
-            self.compare(file, listed[name], path)
-            move(path, out, name)
-            found.append(file)
-            done += file.size
-        return tuple(found)
+            file = File(name, Path(path).stat().st_size, sha256_of(Path(path)))
+            self.compare(file, self.listed[name], Path(path))
+            return file
+
+        found = tuple(each(list(self.listed), download, lambda: meter.reach(bytes_in(scratch))))
+        for file in found:  # together, so that another attempt finds what this one brought
+            move(scratch / file.path, out, file.path)
+        shutil.rmtree(scratch, ignore_errors=True)
+        return found
 
     def choose(self, names: list[str]) -> list[str]:
         """The repository's files that are worth having."""
-        if self.what == "data":
-            if self.source.file not in names:
-                raise StageFailure(
-                    FailureClass.SOURCE_NOT_FOUND,
-                    f"{self.source} has no file {self.source.file}; "
-                    f"it has {', '.join(names[:8]) or 'none'}",
-                )
-            return [self.source.file]
-        if self.what == "adapter":
-            adapter_folder.check_names(names, str(self.source))
-            return list(adapter_folder.KEPT)
-        model_folder.check_names(names, str(self.source))
-        return model_folder.kept(names)
+        if self.params.what != "data":
+            return wanted(names, self.params, str(self.source))
+        if self.source.file not in names:
+            raise StageFailure(
+                FailureClass.SOURCE_NOT_FOUND,
+                f"{self.source} has no file {self.source.file}; it has {some(names, 'none')}",
+            )
+        return [self.source.file]
 
     def compare(self, file: File, listed: Any, path: Path) -> None:
         """StageError, and the file gone, if it is not what the hub lists."""
@@ -118,8 +128,18 @@ def said_in_words(source: Hub) -> Iterator[None]:
             FailureClass.SOURCE_NOT_FOUND,
             f"{source.repo} is there, but has no revision {source.revision!r}",
         ) from error
+    except HFValidationError as error:
+        raise invalid(f"{source} is no name that a repository can have") from error
     except (RepositoryNotFoundError, EntryNotFoundError, HfHubHTTPError) as error:
         raise _of_status(source, error) from error
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise _garbled(source) from error  # from reading the answer
+
+
+def _garbled(source: Hub) -> StageFailure:
+    return StageFailure(
+        FailureClass.STAGE_ERROR, f"what answers for {source} is no hub: its answer has no sense"
+    )
 
 
 def _of_status(source: Hub, error: Exception) -> StageFailure:

@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from olive_stage.sites import Site
+from olive_stage.words import plain
 from olive_stage.work import invalid
 
-Array = npt.NDArray[np.float32]
+Array = npt.NDArray[np.floating[Any]]
 
 TENSOR = re.compile(
     r"(?P<module>.*?layers\.(?P<layer>\d+)\.(?:self_attn|attn|mlp)\.(?P<name>\w+))"
@@ -64,8 +65,16 @@ def check_config(config: Mapping[str, Any]) -> None:
 def convert(
     config: Mapping[str, Any], tensors: Mapping[str, Array], sites: Sequence[Site]
 ) -> dict[str, tuple[Array, Array]]:
-    """Every site's A (in, rank) and B (rank, out), by its name; InvalidInput if it misfits."""
+    """Every site's A (in, rank) and B (rank, out), by its name; InvalidInput if it misfits.
+
+    Of the site's element type.
+    """
     check_config(config)
+    if not sites:
+        raise invalid(
+            "the base takes no adapters: its graph names no projections as onnxruntime-genai's "
+            "builder does"
+        )
     by_place = {_place(site.name): site for site in sites}
     found: dict[str, Pair] = {}
     for (layer, name), pair in _pairs(config, tensors).items():
@@ -92,8 +101,8 @@ def _pairs(config: Mapping[str, Any], tensors: Mapping[str, Array]) -> dict[Plac
         match = TENSOR.match(key)
         if not match:
             raise invalid(
-                f"the adapter holds {key!r}; only LoRA weights of attention and MLP projections "
-                "can be served"
+                f"the adapter holds {plain(key)}; only LoRA weights of attention and MLP "
+                "projections can be served"
             )
         places[match["module"]] = int(match["layer"]), match["name"]
         sides.setdefault(match["module"], {})[match["side"]] = tensor
@@ -103,6 +112,9 @@ def _pairs(config: Mapping[str, Any], tensors: Mapping[str, Array]) -> dict[Plac
     for module, sided in sides.items():
         if len(sided) != 2 or sided["A"].shape[0] != sided["B"].shape[1]:
             raise invalid(f"the adapter is not whole: {module} lacks a matching lora_A and lora_B")
+        if places[module] in pairs:
+            layer, name = places[module]
+            raise invalid(f"the adapter holds {name} of layer {layer} twice; once as {module}")
         rank = sided["A"].shape[0]
         pairs[places[module]] = Pair(sided["A"], sided["B"], _scale(config, module, rank))
     return pairs
@@ -110,12 +122,32 @@ def _pairs(config: Mapping[str, Any], tensors: Mapping[str, Array]) -> dict[Plac
 
 def _scale(config: Mapping[str, Any], module: str, rank: int) -> float:
     """alpha / rank, or alpha / √rank (rsLoRA); alpha by PEFT's ``alpha_pattern`` where it fits."""
-    alpha = config["lora_alpha"]
-    for pattern, value in (config.get("alpha_pattern") or {}).items():
-        if re.match(rf"(.*\.)?({pattern})$", module):
+    alpha: Any = config.get("lora_alpha")
+    patterns = config.get("alpha_pattern") or {}
+    if not isinstance(patterns, dict):
+        raise invalid("the adapter's alpha_pattern is no mapping of modules to numbers")
+    for pattern, value in patterns.items():
+        if _fits(pattern, module):
             alpha = value
             break
-    return float(alpha) / (math.sqrt(rank) if config.get("use_rslora") else rank)
+    try:
+        return float(alpha) / (math.sqrt(rank) if config.get("use_rslora") else rank)
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise invalid(
+            f"the adapter's alpha {plain(alpha)} of {module} and its rank {rank} are no scale"
+        ) from error
+
+
+def _fits(pattern: str, module: str) -> bool:
+    """As PEFT matches: a regular expression for the end of the module's name."""
+    if re.search(r"\)[*+{]", pattern):  # repeated groups can take for ever
+        raise invalid(
+            f"the adapter's alpha_pattern {plain(pattern)} repeats a group; name the modules"
+        )
+    try:
+        return re.match(rf"(.*\.)?({pattern})$", module) is not None
+    except re.error as error:
+        raise invalid(f"the adapter's alpha_pattern {plain(pattern)} is none: {error}") from error
 
 
 def _unfuse(layer: int, name: str, pair: Pair, sites: Mapping[Place, Site]) -> dict[Place, Pair]:
@@ -156,10 +188,16 @@ def _misfit(layer: int, name: str, pair: Pair, inputs: int, outputs: int) -> Exc
 
 
 def _laid_out(pair: Pair | None, site: Site, rank: int) -> tuple[Array, Array]:
-    a = np.zeros((site.inputs, rank), np.float32)
-    b = np.zeros((rank, site.outputs), np.float32)
+    a = np.zeros((site.inputs, rank), site.element)
+    b = np.zeros((rank, site.outputs), site.element)
     if pair is not None:
         own = pair.a.shape[0]
-        a[:, :own] = pair.a.T
-        b[:own] = pair.b.T * np.float32(pair.scale)
+        with np.errstate(over="ignore"):  # told by the check that follows
+            a[:, :own] = pair.a.T
+            b[:own] = pair.b.T * np.float32(pair.scale)
+        if not (np.isfinite(a).all() and np.isfinite(b).all()):
+            raise invalid(
+                f"the adapter's weights of {site.name} hold numbers that are not finite, or too "
+                f"large for {site.element}"
+            )
     return a, b

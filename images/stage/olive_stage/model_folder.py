@@ -1,76 +1,58 @@
-"""A Hugging Face model folder as the stages accept it: config, tokenizer, safetensors weights.
+"""A Hugging Face model folder as the stages accept it: config, tokenizer, safetensors weights."""
 
-Pickled weights (``.bin``, ``.pt``) and code are neither fetched nor loaded.
-"""
-
-import json
-from collections.abc import Collection
-from fnmatch import fnmatch
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from olive_contract.failures import FailureClass, StageFailure
+from olive_stage.json_file import read_json
+from olive_stage.model_config import check_config
+from olive_stage.safetensors_file import Tensor, read_header
+from olive_stage.words import plain, some
 from olive_stage.work import invalid
 
 CONFIG = "config.json"
 INDEX = "model.safetensors.index.json"
-TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
-KEPT = (
-    CONFIG,
-    "generation_config.json",
-    "tokenizer*",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "merges.txt",
-    "chat_template.*",
-    "*.safetensors",
-    INDEX,
-    "LICENSE*",
-)
-PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
-
-
-def kept(names: Collection[str]) -> list[str]:
-    """The files of a model that are worth having, of these paths relative to its folder.
-
-    One copy of the weights: where Transformers' own are there (``model*.safetensors``), others
-    (``consolidated.safetensors``) are left out.
-    """
-    wanted = [n for n in names if "/" not in n and any(fnmatch(n, p) for p in KEPT)]
-    own = [n for n in wanted if fnmatch(n, "model*.safetensors")]
-    return sorted(n for n in wanted if not own or n in own or not n.endswith(".safetensors"))
-
-
-def check_names(names: Collection[str], place: str) -> None:
-    """A StageFailure in words if these files at ``place`` are no model that can be used."""
-    if CONFIG not in names:
-        raise _absent(place, "no config.json", names)
-    if not any(fnmatch(n, "*.safetensors") for n in names):
-        if pickled := [n for n in names if any(fnmatch(n, p) for p in PICKLES)]:
-            raise invalid(
-                f"{place} has its weights only as {pickled[0]}, a pickle, which can run code when "
-                "loaded; convert the model to safetensors first"
-            )
-        raise _absent(place, "no *.safetensors file", names)
-    if not any(name in names for name in TOKENIZERS):
-        raise _absent(place, f"no tokenizer ({' or '.join(TOKENIZERS)})", names)
+INDEX_LIMIT = 24 << 20
+"""Bytes; that of the largest model with open weights takes 10 MB."""
 
 
 def check_folder(folder: Path, place: str) -> dict[str, object]:
-    """What readers want to know of the model in ``folder``; a StageFailure if it is not whole."""
+    """What readers want to know of the model in ``folder``; a StageFailure if it is not whole.
+
+    Every weights file's header is read, and what the config says is held against it; no weight is.
+    """
     config = read_json(folder / CONFIG, place)
-    architectures = config.get("architectures")
-    if not architectures or not isinstance(architectures, list):
-        raise invalid(f"config.json of {place} names no architectures; is it a language model?")
+    tensors = read_tensors(folder, place)
+    check_config(config, tensors, place)
+    return {"architecture": config["architectures"][0], "quantization": quantization_of(config)}
+
+
+def read_tensors(folder: Path, place: str) -> dict[str, Tensor]:
+    """The tensors of all weights files of the folder; every one that the index names is there."""
+    files = {path.name: read_header(path, place) for path in sorted(folder.glob("*.safetensors"))}
     if (folder / INDEX).exists():
-        shards = set(read_json(folder / INDEX, place).get("weight_map", {}).values())
-        if absent := sorted(s for s in shards if not (folder / s).is_file()):
-            raise StageFailure(
-                FailureClass.SOURCE_NOT_FOUND,
-                f"{place} is not whole: {INDEX} names {absent[0]}, which is not there",
-            )
-    return {"architecture": architectures[0], "quantization": quantization_of(config)}
+        named = read_json(folder / INDEX, place, INDEX_LIMIT).get("weight_map")
+        if not isinstance(named, dict):
+            raise invalid(f"{INDEX} of {place} has no weight_map")
+        for tensor, file in named.items():
+            if file not in files:
+                raise StageFailure(
+                    FailureClass.SOURCE_NOT_FOUND,
+                    f"{place} is not whole: {INDEX} names {plain(file)}, which is not there",
+                )
+            if tensor not in files[file]:
+                raise invalid(
+                    f"{INDEX} of {place} says that {plain(tensor)} is in {file}; it is not"
+                )
+    found: dict[str, Tensor] = {}
+    for file, tensors in files.items():
+        if twice := found.keys() & tensors.keys():
+            raise invalid(f"{file} of {place} holds {some(twice)}, which another file holds too")
+        found |= tensors
+    if not found:
+        raise invalid(f"the weights files of {place} hold no tensors")
+    return found
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -78,24 +60,12 @@ def read_config(folder: Path) -> dict[str, Any]:
     return read_json(folder / CONFIG, "the model")
 
 
-def quantization_of(config: dict[str, Any]) -> str:
+def quantization_of(config: Mapping[str, Any]) -> str:
     """The method by which the checkpoint is quantized (``olive``, ``awq``…); empty if it is not."""
-    return str((config.get("quantization_config") or {}).get("quant_method", ""))
+    asked = config.get("quantization_config") or {}
+    return str(asked.get("quant_method", "")) if isinstance(asked, dict) else plain(asked)
 
 
-def read_json(path: Path, place: str) -> dict[str, Any]:
-    """The object in this file; InvalidInput if it holds none."""
-    try:
-        body = json.loads(path.read_text())
-    except ValueError as error:
-        raise invalid(f"{path.name} of {place} is not JSON: {error}") from error
-    if not isinstance(body, dict):
-        raise invalid(f"{path.name} of {place} is not a JSON object")
-    return body
-
-
-def _absent(place: str, what: str, names: Collection[str]) -> StageFailure:
-    shown = ", ".join(sorted(names)[:8]) or "nothing"
-    return StageFailure(
-        FailureClass.SOURCE_NOT_FOUND, f"{place} holds {what}; found there: {shown}"
-    )
+def remote_code(about: Mapping[str, Any]) -> bool:
+    """Whether the artifact that tells this of itself holds its own code, which may be run."""
+    return about.get("remoteCode") is True

@@ -7,6 +7,7 @@ only, and perplexity needs all. The key-value cache is one buffer that the graph
 import json
 import time
 from collections.abc import Collection, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,22 +35,24 @@ class Generated:
 
 
 class OnnxModel:
-    """The model in an export artifact's folder, with an adapter's file or without one."""
+    """The model in an export artifact's folder, with an adapter's file or without one.
+
+    It runs on the CPU whatever provider it was exported for; float16 graphs do too, slowly.
+    """
 
     def __init__(self, folder: Path, adapter: Path | None = None) -> None:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = usable_cpus()
-        options.log_severity_level = 3
-        self._session = ort.InferenceSession(
-            str(folder / MODEL_FILE), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = _session(folder, ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
         self._inputs = {i.name: i for i in self._session.get_inputs()}
         self._cache = [n for n in self._inputs if n.startswith("past_key_values.")]
         decoder = read_genai_config(folder)["decoder"]
         self._heads = decoder["num_key_value_heads"], decoder["head_size"]
-        self._adapter: Mapping[str, Any] = {}
-        if adapter:
-            self._adapter = ort.AdapterFormat.read_adapter(str(adapter)).get_parameters()
+        self._adapter = _tensors(adapter) if adapter else {}
+
+    def adapted(self, adapter: Path) -> "OnnxModel":
+        """The same loaded model with the adapter of this file."""
+        other = copy(self)
+        other._adapter = _tensors(adapter)
+        return other
 
     def logits(self, tokens: Sequence[int]) -> npt.NDArray[np.float32]:
         """Logits after every token, shape (tokens, vocabulary)."""
@@ -102,7 +105,32 @@ class OnnxModel:
             binding.bind_ortvalue_output(name.replace("past_key_values", "present"), value)
         self._session.run_with_iobinding(binding)
         logits: npt.NDArray[np.float32] = binding.get_outputs()[0].numpy()[0]
-        return logits
+        return logits.astype(np.float32, copy=False)
+
+
+def structure(folder: Path) -> None:
+    """Load the graph without computing anything; ONNX Runtime raises if it is not a valid one.
+
+    Types and shapes are inferred and the weights' places checked; nothing is optimized, so that no
+    weight is touched.
+    """
+    _session(folder, ort.GraphOptimizationLevel.ORT_DISABLE_ALL)
+
+
+def _session(folder: Path, optimization: Any) -> Any:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = usable_cpus()
+    options.log_severity_level = 3
+    options.graph_optimization_level = optimization
+    return ort.InferenceSession(
+        str(folder / MODEL_FILE), options, providers=["CPUExecutionProvider"]
+    )
+
+
+def _tensors(adapter: Path) -> Mapping[str, Any]:
+    """The values of the graph's LoRA inputs by name."""
+    found: Mapping[str, Any] = ort.AdapterFormat.read_adapter(str(adapter)).get_parameters()
+    return found
 
 
 def stop_tokens(folder: Path) -> set[int]:

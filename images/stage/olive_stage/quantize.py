@@ -1,87 +1,85 @@
 """quantize: a float model to int4, symmetric, in Olive's checkpoint format.
 
-Olive's passes ``Rtn`` and ``Gptq`` are run as classes: what Olive's engine would add (cache,
-search, exit codes that say 0) is what a stage must not have. The head stays float: its rounding is
-nearly all of the error (docs/adr).
+AWQ is llm-compressor's, repacked; ``Rtn`` and ``Gptq`` are Olive's passes, run as classes: what
+Olive's engine would add (cache, search, exit codes that say 0) is what a stage must not have. The
+head stays float: its rounding is nearly all of the error (docs/adr).
 """
 
 from pathlib import Path
-from typing import Any
 
-from olive.hardware.accelerator import DEFAULT_CPU_ACCELERATOR
-from olive.model import HfModelHandler
-from olive.passes.olive_pass import create_pass_from_dict
-from olive.passes.pytorch.gptq import Gptq
-from olive.passes.pytorch.rtn import Rtn
+import torch
 from safetensors import safe_open
 
 from olive_contract.params import QuantizeParams
-from olive_stage import calibration
+from olive_stage.calibration import Tokens, tokenized
+from olive_stage.checkpoint import load_model, load_tokenizer
 from olive_stage.console import progress, say
-from olive_stage.model_folder import check_folder, quantization_of, read_config
-from olive_stage.work import Made, Work, invalid
+from olive_stage.model_folder import check_folder, quantization_of, read_config, remote_code
+from olive_stage.quantize_check import NEED_DATA, check
+from olive_stage.work import Made, Work
 
-PASSES = {"rtn": Rtn, "gptq": Gptq}
-GROUP_SIZES = (16, 32, 64, 128, 256)
+LIBRARIES = {"awq": ("llmcompressor", "compressed-tensors")}
 
 
 def make(params: QuantizeParams, work: Work) -> Made:
     """Quantize input ``model``; input ``calibration`` is read where the algorithm needs data."""
-    source = work.folder("model")
-    check(params, source)
-    size = work.input("model").size
-    work.need(size // 3)
-    config: dict[str, Any] = {"bits": 4, "group_size": params.groupSize, "sym": True}
-    if params.algorithm == "gptq":
-        if params.calibration is None:
-            raise invalid("gptq needs calibration data; give quantize.calibration, or use rtn")
-        found = calibration.samples(params.calibration, work.folder("calibration"), source)
-        config["data_config"] = calibration.data_config(found)
-        say(f"calibrating with {len(found)} rows")
-    progress(5, message=params.algorithm)
-    olive_pass = create_pass_from_dict(
-        PASSES[params.algorithm],
-        config,
-        disable_search=True,
-        accelerator_spec=DEFAULT_CPU_ACCELERATOR,
-    )
-    olive_pass.run(HfModelHandler(model_path=str(source)), str(work.out))
+    source, out = work.folder("model"), work.out
+    data = work.folder("calibration") if "calibration" in work.inputs else None
+    found = check(params, source, data)
+    artifact = work.input("model")
+    work.need(artifact.size // 3)
+    runs_code = remote_code(artifact.about)
+    progress(2, message=f"{params.algorithm}: loading the model")
+    rows: list[Tokens] = []
+    if params.calibration and data and params.algorithm in NEED_DATA:
+        rows = tokenized(params.calibration, data, load_tokenizer(source, runs_code))
+        tokens = sum(map(len, rows))
+        say(f"calibrating with {len(rows)} rows of {tokens} tokens in all")
+        if len(rows) < params.calibration.samples:
+            say(f"{params.calibration.samples} samples were asked for; the data has no more")
+        found |= {"calibrationRows": float(len(rows)), "calibrationTokens": float(tokens)}
+    if params.algorithm == "awq":
+        error = quantize_awq(params.groupSize, source, out, rows, artifact.size, runs_code)
+    else:
+        from olive_stage.olive_passes import quantize_olive
+
+        error = quantize_olive(params, source, out, rows, int(found["linearLayers"]), runs_code)
     progress(95, message="checking")
-    layers = verify(work.out)
-    metrics = {"compression": size / sum(p.stat().st_size for p in work.out.rglob("*"))}
+    layers = verify(out)
+    size = sum(p.stat().st_size for p in out.rglob("*"))
+    metrics = {**found, "weightError": error, "compression": artifact.size / size}
+    if torch.cuda.is_available():
+        metrics["peakGpuMemoryBytes"] = float(torch.cuda.max_memory_allocated())
     return Made(
         metrics=metrics,
-        about={**check_folder(work.out, "the quantized model"), "layers": layers},
-        libraries=("olive-ai", "torch", "transformers", "safetensors"),
+        about={
+            **check_folder(out, "the quantized model"),
+            "layers": layers,
+            "remoteCode": runs_code,
+        },
+        libraries=("olive-ai", "torch", "transformers", *LIBRARIES.get(params.algorithm, ())),
     )
 
 
-def check(params: QuantizeParams, source: Path) -> None:
-    """InvalidInput if the model is quantized already or the groups do not fit its layers."""
-    config = read_config(source)
-    if method := quantization_of(config):
-        raise invalid(f"the model is quantized already (by {method!r}); leave out quantize")
-    widths = input_widths(source)
-    fitting = [g for g in GROUP_SIZES if all(width % g == 0 for width in widths)]
-    if params.groupSize not in fitting:
-        raise invalid(
-            f"groupSize {params.groupSize} does not divide the layers' widths "
-            f"({', '.join(map(str, sorted(widths)))}); possible: "
-            f"{', '.join(map(str, fitting)) or 'none'}"
-        )
+def quantize_awq(
+    group_size: int, source: Path, out: Path, rows: list[Tokens], size: int, runs_code: bool
+) -> float:
+    """AWQ from ``source`` to ``out``; the mean relative error of the layers' weights."""
+    from olive_stage.awq import awq  # llm-compressor takes seconds to import
+    from olive_stage.repack import pack_layers, save
 
-
-def input_widths(folder: Path) -> set[int]:
-    """Input features of every linear layer inside the decoder, from the files' headers alone."""
-    widths = set()
-    for path in folder.glob("*.safetensors"):
-        with safe_open(path, framework="np") as tensors:
-            for name in tensors.keys():  # noqa: SIM118 - safe_open is no mapping
-                if ".layers." in name and name.endswith("proj.weight"):
-                    widths.add(tensors.get_slice(name).get_shape()[1])
-    if not widths:
-        raise invalid("the model has no linear layers named as decoders name them (*_proj)")
-    return widths
+    model = awq(
+        lambda device: load_model(source, "auto", device, runs_code),
+        load_tokenizer(source, runs_code),
+        size,
+        rows,
+        group_size,
+    )
+    progress(91, message="packing")
+    packed = pack_layers(model)
+    save(model, group_size, source, out)
+    error: float = packed.error
+    return error
 
 
 def verify(folder: Path) -> int:
@@ -91,5 +89,5 @@ def verify(folder: Path) -> int:
         with safe_open(path, framework="np") as tensors:
             packed += sum(name.endswith(".qweight") for name in tensors.keys())  # noqa: SIM118
     if not packed or quantization_of(read_config(folder)) != "olive":
-        raise RuntimeError("Olive's pass left a model in which nothing is quantized")
+        raise RuntimeError("the pass left a model in which nothing is quantized")
     return packed

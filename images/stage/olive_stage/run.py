@@ -9,19 +9,26 @@ import signal
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from olive_contract.artifact import Artifact, describe
 from olive_contract.failures import StageFailure
 from olive_contract.params import PARAMS, FetchParams, params_of
 from olive_contract.stage import Report, StageInput
 from olive_contract.store import Store
+from olive_stage.console import say
 from olive_stage.failing import Cancelled, failure_of
 from olive_stage.hit import find_whole
+from olive_stage.words import printable
 from olive_stage.work import Made, Work, invalid
+
+Make = Callable[[Any, Work], Made]
+"""A stage's own function: from its parameters, it writes into the work's folder."""
 
 
 def run(stage: StageInput, tail: Sequence[str] = ()) -> Report:
@@ -32,16 +39,16 @@ def run(stage: StageInput, tail: Sequence[str] = ()) -> Report:
     try:
         Path(stage.store).mkdir(parents=True, exist_ok=True)
         report = attempt(stage, needed, lambda: time.monotonic() - started)
-    except (Exception, Cancelled, SystemExit) as error:  # a library may think that it is a program
+    except BaseException as error:  # SystemExit, a panic in Rust: what libraries end by
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         failure = failure_of(error, root=Path(stage.store), needed=needed.bytes, tail=tuple(tail))
-        if not isinstance(error, StageFailure | Cancelled):
+        if not isinstance(error, StageFailure | Cancelled | KeyboardInterrupt):
             traceback.print_exc()
         report = Report(
             outcome="Failed",
             key=stage.key,
             reason=failure.failure,
-            message=str(failure),
+            message=printable(str(failure)),
             missing=failure.missing,
             seconds=time.monotonic() - started,
         )
@@ -94,11 +101,12 @@ def build(
     """Run the stage's own module and commit what it made."""
     if not stage.key:
         raise invalid(f"a {stage.kind} stage needs the key of the artifact to make")
-    inputs = {role: store.open(key) for role, key in stage.inputs.items()}
+    make, inputs = prepare(stage, store)
+    say(f"libraries are loaded and inputs verified after {elapsed():.1f} s")
     with store.building(stage.key) as out:
-        work = Work(stage.key, store, inputs, out, needed)
-        made: Made = importlib.import_module(f"olive_stage.{stage.kind}").make(params, work)
+        made = make(params, Work(stage.key, store, inputs, out, needed))
         seconds = elapsed()
+        say(f"made after {seconds:.1f} s")
         artifact = Artifact(
             key=stage.key,
             kind=stage.kind,
@@ -114,6 +122,16 @@ def build(
         )
         store.commit(out, artifact)
     return artifact
+
+
+def prepare(stage: StageInput, store: Store) -> tuple[Make, dict[str, Artifact]]:
+    """The stage's own function, and its verified inputs: read while its libraries are imported."""
+    with ThreadPoolExecutor(1) as reader:
+        reading = reader.submit(
+            lambda: {role: store.open(key) for role, key in stage.inputs.items()}
+        )
+        make: Make = importlib.import_module(f"olive_stage.{stage.kind}").make
+        return make, reading.result()
 
 
 def gpu_count() -> int:

@@ -10,20 +10,29 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Site:
-    """A projection: its name in the graph (``model.layers.0.attn.q_proj``), and its widths."""
+    """A projection: its name in the graph (``model.layers.0.attn.q_proj``), and its widths.
+
+    ``element`` is the numpy name of its LoRA inputs' type, in which the graph computes.
+    """
 
     name: str
     inputs: int
     outputs: int
+    element: str = "float32"
 
     def about(self) -> dict[str, object]:
         """As ``artifact.json`` holds it."""
-        return {"name": self.name, "in": self.inputs, "out": self.outputs}
+        return {
+            "name": self.name,
+            "in": self.inputs,
+            "out": self.outputs,
+            "element": self.element,
+        }
 
 
 def sites_of(about: Mapping[str, Any]) -> list[Site]:
     """The projections that an export's ``artifact.json`` tells of."""
-    return [Site(s["name"], s["in"], s["out"]) for s in about["lora"]]
+    return [Site(s["name"], s["in"], s["out"], s["element"]) for s in about["lora"]]
 
 
 def inputs_of(site: str) -> tuple[str, str]:

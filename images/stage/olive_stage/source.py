@@ -1,20 +1,17 @@
 """Where a model, a data set or an adapter comes from: a ``source`` taken apart. Pure."""
 
-import os
 import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
+from olive_stage.address import may_read, shown
 from olive_stage.work import invalid
 
 HUB = re.compile(
-    r"hf://(?P<datasets>datasets/)?(?P<repo>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[^/@]+))?"
+    r"hf://(?P<datasets>datasets/)?(?P<repo>\w[\w.-]*/\w[\w.-]*?)(?:@(?P<revision>[^/@]+))?"
     r"(?:/(?P<file>.+))?$"
 )
 CLAIM = re.compile(r"pvc://(?P<claim>[a-z0-9]([a-z0-9.-]*[a-z0-9])?)(?:/(?P<path>.*))?$")
-
-HTTP_HOSTS = "OLIVE_HTTP_HOSTS"
-"""Environment: comma-separated hosts that may be read over plain http (a test's own server)."""
+BUCKET = re.compile(r"(?P<scheme>s3|az)://(?P<bucket>[A-Za-z0-9$][\w.-]{0,254})/(?P<path>.+)$")
 
 
 @dataclass(frozen=True)
@@ -42,6 +39,18 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Bucket:
+    """An object or a folder of objects, in an S3 bucket or a container of Azure Blob Storage."""
+
+    scheme: str
+    bucket: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.bucket}/{self.path}"
+
+
+@dataclass(frozen=True)
 class Web:
     """One file behind an address; what may be a signature in it is never shown."""
 
@@ -51,16 +60,25 @@ class Web:
         return shown(self.url)
 
 
-Source = Hub | Claim | Web
+Source = Hub | Claim | Bucket | Web
+
+
+FOLDERS = "hf://owner/name[@revision], pvc://claim/path, s3://bucket/path or az://container/path"
+FILES = (
+    "https://…, hf://datasets/owner/name[@revision]/file.jsonl, pvc://claim/path, "
+    "s3://bucket/path or az://container/path"
+)
 
 
 def parse(text: str, what: str) -> Source:
     """The source of a ``what`` (model, data or adapter); InvalidInput says what forms there are."""
+    if not text.isprintable():
+        raise invalid(f"{text!r} is no source: it holds what cannot be printed")
     if match := CLAIM.match(text):
         return Claim(match["claim"], (match["path"] or "").strip("/"))
     if match := HUB.match(text):
         dataset, file = bool(match["datasets"]), match["file"] or ""
-        if (what == "data") != bool(file) or (what != "data" and dataset):
+        if (what == "data") != bool(file) or (what != "data" and dataset) or _climbs(file):
             form = (
                 "hf://datasets/owner/name[@revision]/file.jsonl"
                 if what == "data"
@@ -68,27 +86,18 @@ def parse(text: str, what: str) -> Source:
             )
             raise invalid(f"{text} is no source for {_article(what)}; write {form}")
         return Hub(match["repo"], match["revision"] or "main", file, dataset)
+    match = BUCKET.match(text)
+    if match and not _climbs(path := match["path"].strip("/")):
+        return Bucket(match["scheme"], match["bucket"], path)
     if what == "data" and may_read(text):
         return Web(text)
-    forms = "hf://owner/name[@revision] or pvc://claim/path"
-    if what == "data":
-        forms = "https://…, hf://datasets/owner/name[@revision]/file.jsonl or pvc://claim/path"
-    raise invalid(f"{text} is no source for {_article(what)}; write {forms}")
+    forms = FILES if what == "data" else FOLDERS
+    raise invalid(f"{shown(text)} is no source for {_article(what)}; write {forms}")
 
 
-def may_read(url: str) -> bool:
-    """Whether the address is https, or http on a host that the environment allows."""
-    parts = urlsplit(url)
-    allowed = os.environ.get(HTTP_HOSTS, "").split(",")
-    return bool(parts.hostname) and (
-        parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in allowed)
-    )
-
-
-def shown(url: str) -> str:
-    """The address without user, password and query."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname}{parts.path}"
+def _climbs(path: str) -> bool:
+    """Whether the path goes through folders that are none: ``a/../b``, ``a//b``, ``./a``."""
+    return bool(path) and any(part in ("", ".", "..") for part in path.split("/"))
 
 
 def _article(what: str) -> str:

@@ -1,0 +1,108 @@
+"""Sources in an S3 bucket (or what speaks its protocol) or in Azure Blob Storage."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from olive_contract.artifact import File, sha256_of
+from olive_contract.failures import FailureClass, StageFailure
+from olive_contract.keys import content_key, digest
+from olive_contract.params import FetchParams
+from olive_contract.store import Store
+from olive_stage.bucket_access import file_system, said_in_words
+from olive_stage.copying import Meter, bytes_in, move
+from olive_stage.parallel import each
+from olive_stage.room import Need, make_room
+from olive_stage.rows import FILE_LIMIT, too_large
+from olive_stage.source import Bucket
+from olive_stage.wanted import wanted
+from olive_stage.work import invalid
+
+
+@dataclass(frozen=True)
+class Object:
+    """One object: its whole path, bytes, and the tag that changes with its content."""
+
+    path: str
+    size: int
+    tag: str
+
+
+class BucketOrigin:
+    """What is at a path of a bucket or container."""
+
+    def __init__(self, source: Bucket, params: FetchParams, store: Store, need: Need) -> None:
+        self.source, self.params, self.store, self.need = source, params, store, need
+        self.path = f"{source.bucket}/{source.path}"
+        self.known: dict[str, object] = {}
+
+    def commit(self) -> str:
+        """Empty: only reading tells what the objects hold."""
+        return ""
+
+    def bring(self, out: Path) -> tuple[File, ...]:
+        """Download what is wanted of the folder, or the one object; several at once."""
+        with said_in_words(self.source):
+            files = file_system(self.source.scheme)
+            objects = self.choose(files)
+        self.known = {"etags": {name: o.tag for name, o in objects.items()}}
+        tags = sorted((o.path, o.size, o.tag) for o in objects.values())
+        scratch = self.store.scratch(content_key(self.params.what, digest(tags)))
+        total = sum(o.size for o in objects.values())
+        if self.params.what == "data" and total > FILE_LIMIT:
+            raise too_large(str(self.source), total)
+        make_room(out, self.need, total, bytes_in(scratch))
+        meter = Meter(total)
+
+        def download(name: str) -> File:
+            whole, part = scratch / name, scratch / f"{name}.part"
+            if not whole.exists():
+                with said_in_words(self.source):
+                    files.get_file(objects[name].path, str(part))
+                if part.stat().st_size != objects[name].size:
+                    raise self.changed(name)
+                part.rename(whole)
+            return File(name, whole.stat().st_size, sha256_of(whole))
+
+        found = tuple(each(list(objects), download, lambda: meter.reach(bytes_in(scratch))))
+        for file in found:  # together, so that another attempt finds what this one brought
+            move(scratch / file.path, out, file.path)
+        with said_in_words(self.source):
+            later = self.choose(files)
+        shutil.rmtree(scratch, ignore_errors=True)
+        if changed := sorted(name for name in objects if later.get(name) != objects[name]):
+            raise self.changed(changed[0])
+        return found
+
+    def choose(self, files: Any) -> dict[str, Object]:
+        """The objects that are worth having, by their names."""
+        if self.params.what == "data":
+            entry = files.info(self.path)
+            if entry["type"] != "file":
+                raise invalid(f"{self.source} is a folder; name the JSON Lines file in it")
+            return {self.path.rsplit("/", 1)[1]: _object(entry)}
+        listed = {
+            entry["name"].rsplit("/", 1)[1]: _object(entry)
+            for entry in files.ls(self.path, detail=True)
+            if entry["type"] == "file"
+        }
+        if not listed:
+            raise FileNotFoundError
+        if [o.path for o in listed.values()] == [self.path]:
+            raise invalid(
+                f"{self.source} is a file; name the folder that holds the {self.params.what}"
+            )
+        return {name: listed[name] for name in wanted(listed, self.params, str(self.source))}
+
+    def changed(self, name: str) -> StageFailure:
+        return StageFailure(
+            FailureClass.STAGE_ERROR,
+            f"{name} of {self.source} was changed while it was read; the next attempt reads it "
+            "again",
+        )
+
+
+def _object(entry: dict[str, Any]) -> Object:
+    tag = entry.get("ETag") or entry.get("etag") or entry.get("last_modified") or ""
+    return Object(entry["name"], int(entry["size"] or 0), str(tag).strip('"'))
