@@ -21,6 +21,9 @@ def machine() -> dict[str, Any]:
         "memoryBytes": int(_field("/proc/meminfo", "MemTotal").split()[0]) * 1024,
         "system": platform.platform(),
         "python": platform.python_version(),
+        "gpu": _said(
+            "nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"
+        ),
         "go": _said("go", "version"),
         "commit": _said("git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"),
     }

@@ -44,17 +44,22 @@ class Store:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
-    def open(self, key: str) -> Artifact:
-        """The artifact, every file verified by size and SHA-256.
-
-        Raises StageFailure(INPUT_MISSING) naming what is absent or damaged.
-        """
+    def record(self, key: str) -> Artifact:
+        """The artifact's description; its files are not read. Raises as ``open`` does."""
         try:
             artifact = self.find(key)
         except (ValueError, RecursionError) as error:
             raise _missing(key, f"its {ARTIFACT_FILE} is damaged ({error})") from error
         if artifact is None:
             raise _missing(key, "it is not on the volume")
+        return artifact
+
+    def open(self, key: str) -> Artifact:
+        """The artifact, every file verified by size and SHA-256.
+
+        Raises StageFailure(INPUT_MISSING) naming what is absent or damaged.
+        """
+        artifact = self.record(key)
         paths = [self.path(key) / file.path for file in artifact.files]
         for file, path in zip(artifact.files, paths, strict=True):
             if not path.resolve().is_relative_to(self.path(key).resolve()):

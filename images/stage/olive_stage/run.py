@@ -27,6 +27,9 @@ from olive_stage.hit import find_whole
 from olive_stage.words import printable
 from olive_stage.work import Made, Work, invalid
 
+RECORDS_ONLY = {"adapter": frozenset({"base"}), "evaluate": frozenset({"reference"})}
+"""Inputs of which a stage reads the record alone, by its kind and their roles."""
+
 Make = Callable[[Any, Work], Made]
 """A stage's own function: from its parameters, it writes into the work's folder."""
 
@@ -127,11 +130,18 @@ def build(
 def prepare(stage: StageInput, store: Store) -> tuple[Make, dict[str, Artifact]]:
     """The stage's own function, and its verified inputs: read while its libraries are imported."""
     with ThreadPoolExecutor(1) as reader:
-        reading = reader.submit(
-            lambda: {role: store.open(key) for role, key in stage.inputs.items()}
-        )
+        reading = reader.submit(read_inputs, stage, store)
         make: Make = importlib.import_module(f"olive_stage.{stage.kind}").make
         return make, reading.result()
+
+
+def read_inputs(stage: StageInput, store: Store) -> dict[str, Artifact]:
+    """The stage's inputs by role, verified but where only their records are read."""
+    unread = RECORDS_ONLY.get(stage.kind, frozenset())
+    return {
+        role: store.record(key) if role in unread else store.open(key)
+        for role, key in stage.inputs.items()
+    }
 
 
 def gpu_count() -> int:
