@@ -13,6 +13,7 @@ best of short bursts in several rounds, on a machine that may be busy. Last line
 import json
 import os
 import runpy
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -22,7 +23,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
@@ -30,6 +30,7 @@ from olive_contract.artifact import Artifact
 from olive_contract.params import ExportParams, Head, QuantizeParams
 from olive_contract.store import Store
 from olive_stage import export
+from olive_stage.activations import keep_float
 from olive_stage.checkpoint import load_model
 from olive_stage.onnx_model import MODEL_FILE, OnnxModel
 from olive_stage.work import Work
@@ -141,12 +142,8 @@ def in_float32(folder: Path) -> Path:
     for path in folder.iterdir():
         if path.name != MODEL_FILE:
             os.link(path, other / path.name)
-    model = onnx.load(folder / MODEL_FILE, load_external_data=False)
-    for node in model.graph.node:
-        values = {a.name: a for a in node.attribute}
-        if node.op_type == "MatMulNBits" and values["bits"].i == 4:
-            values["accuracy_level"].i = 1
-    onnx.save(model, other / MODEL_FILE)
+    shutil.copyfile(folder / MODEL_FILE, other / MODEL_FILE)
+    keep_float(other / MODEL_FILE)
     return other
 
 

@@ -14,6 +14,7 @@ Algorithm = Literal["awq", "gptq", "rtn"]
 Device = Literal["cpu", "gpu"]
 Provider = Literal["CPUExecutionProvider", "CUDAExecutionProvider"]
 Head = Literal["int4", "int8", "fp16"]
+Activations = Literal["int8", "float32"]
 Schedule = Literal["linear", "cosine", "constant", "constant_with_warmup"]
 
 
@@ -127,14 +128,15 @@ class CheckParams:
 class ExportParams:
     """ONNX for ``device`` and ``provider`` with LoRA inputs left open. Input: ``model``.
 
-    ``head`` is the type of the output head's weights in an int4 model; None for a float model,
-    whose head is as the rest.
+    ``head`` is the type of the output head's weights in an int4 model, ``activations`` what its
+    blocks compute in on a CPU; None for a float model.
     """
 
     device: Device
     provider: Provider
     precision: Literal["int4", "fp32", "fp16"]
     head: Head | None = None
+    activations: Activations | None = None
 
 
 @dataclass(frozen=True)

@@ -473,6 +473,11 @@ MISTAKES: dict[str, tuple[Manifest, str, str]] = {
         "spec.export.head",
         'supported values: "int4", "int8", "fp16"',
     ),
+    "activations of two bytes": (
+        job(export={"activations": "float16"}),
+        "spec.export.activations",
+        'supported values: "int8", "float32"',
+    ),
     "serving what is for a GPU": (
         job(export=CUDA, serve={}),
         "spec.serve",

@@ -30,7 +30,7 @@ GPTQ = {
     "calibration": {"template": TEMPLATE, "samples": 32, "maxLength": 64},
 }
 EXPORT = {"device": "cpu", "provider": "CPUExecutionProvider", "precision": "int4"}
-EXPORT["head"] = "int8"
+EXPORT |= {"head": "int8", "activations": "int8"}
 EVALUATE = {"template": TEMPLATE, "evalSplit": SPLIT, "seed": 0, "maxLength": 64, "samples": 32}
 
 

@@ -163,6 +163,8 @@ def test_int8_activations_are_asked_for_on_a_cpu_and_float_ones_on_a_gpu(
         }
 
     assert levels(shared.make("export", EXPORT, model=tiny)) == {4}
+    exact = {**EXPORT, "activations": "float32"}
+    assert levels(shared.make("export", exact, model=tiny)) == {1, 4}, "4 is the int8 head's"
     assert levels(shared.make("export", {**EXPORT, **CUDA}, model=tiny)) == {0}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-from safetensors import deserialize
+from safetensors import deserialize, safe_open
 
 from olive_contract.artifact import Artifact
 from olive_contract.failures import StageFailure
@@ -21,11 +21,14 @@ from olive_stage.json_file import read_json
 from olive_stage.lora_mapping import Array, convert
 from olive_stage.onnx_model import ADAPTER_FILE
 from olive_stage.origin import described
+from olive_stage.safetensors_file import read_header
 from olive_stage.sites import inputs_of, sites_of
 from olive_stage.work import Made, Work, invalid
 
 FORMAT_VERSION = 1
 PLACE = "the adapter"
+FLOATS = {"F32": np.float32, "F16": np.float16, "F64": np.float64, "BF16": np.uint16}
+"""Types that weights may have, as safetensors names them, and as numpy reads them."""
 
 
 def make(params: AdapterParams, work: Work) -> Made:
@@ -83,19 +86,23 @@ def bases(work: Work) -> str:
 
 def read_tensors(path: Path) -> dict[str, Array]:
     """All tensors of a safetensors file as float32; bfloat16, which numpy lacks, included."""
-    found = deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
-    return {name: _float32(name, body) for name, body in found}
+    types = {name: tensor.dtype for name, tensor in read_header(path, PLACE).items()}
+    for name, kind in types.items():
+        if kind not in FLOATS:
+            raise invalid(f"the adapter's {name} is of type {kind}; floats are needed")
+    if "BF16" in types.values():
+        found = deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
+        return {name: _widened(body) for name, body in found}
+    with safe_open(path, framework="np") as file:
+        return {name: file.get_tensor(name).astype(np.float32, copy=False) for name in types}
 
 
-def _float32(name: str, body: dict[str, Any]) -> Array:
+def _widened(body: dict[str, Any]) -> Array:
     data, shape = bytes(body["data"]), body["shape"]
     if body["dtype"] == "BF16":
         wide = np.frombuffer(data, np.uint16).astype(np.uint32) << 16
         return wide.view(np.float32).reshape(shape)
-    kinds = {"F32": np.float32, "F16": np.float16, "F64": np.float64}
-    if body["dtype"] not in kinds:
-        raise invalid(f"the adapter's {name} is of type {body['dtype']}; floats are needed")
-    return np.frombuffer(data, kinds[body["dtype"]]).astype(np.float32).reshape(shape)
+    return np.frombuffer(data, FLOATS[body["dtype"]]).astype(np.float32).reshape(shape)
 
 
 def check(path: Path, names: set[str]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from olive_contract.artifact import ARTIFACT_FILE
 from olive_contract.params import ExportParams
+from olive_stage.activations import keep_float
 from olive_stage.console import progress, say
 from olive_stage.graft import graft
 from olive_stage.head import OPTIONS as HEAD_OPTIONS
@@ -77,6 +78,8 @@ def build(precision: str, params: ExportParams, work: Work) -> None:
         raise invalid(f"onnxruntime-genai's builder cannot export {name}: {error}") from error
     if head == "fp16":
         halve(work.out / MODEL_FILE)
+    if precision == "int4" and params.activations == "float32":
+        keep_float(work.out / MODEL_FILE)
     for path in source.glob("chat_template.*"):  # servers render conversations by it
         shutil.copyfile(path, work.out / path.name)
 

@@ -9,7 +9,7 @@ from olive_stage.batches import to_train_on, tokenize
 from olive_stage.console import say
 from olive_stage.lora_sites import PROJECTION, Projections, chosen, trainable
 from olive_stage.model_folder import check_folder, quantization_of, read_config, read_tensors
-from olive_stage.quantize_check import read_tokenizer
+from olive_stage.tokenizer_file import read_tokenizer
 from olive_stage.work import invalid
 
 TOKENIZER = "tokenizer.json"
@@ -27,7 +27,7 @@ def check(params: FinetuneParams, model: Path, data: Path) -> dict[str, float]:
     kept, held = rows.split(rows.read_rows(data, form), params.evalSplit, params.lora.seed)
     found |= {"rows": float(len(kept)), "heldOut": float(len(held))}
     if (model / TOKENIZER).is_file():
-        tokenizer = read_tokenizer(model / TOKENIZER)
+        tokenizer = read_tokenizer(model / TOKENIZER, "the model")
 
         def encode(texts: list[str]) -> list[list[int]]:
             return [e.ids for e in tokenizer.encode_batch(texts, add_special_tokens=False)]

@@ -9,6 +9,7 @@ does not touch, or touches with a lower rank, is filled with zeros, which change
 import math
 import re
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,9 @@ from olive_stage.words import plain
 from olive_stage.work import invalid
 
 Array = npt.NDArray[np.floating[Any]]
+
+AT_ONCE = 4
+"""Sites that are laid out at once."""
 
 TENSOR = re.compile(
     r"(?P<module>.*?layers\.(?P<layer>\d+)\.(?:self_attn|attn|mlp)\.(?P<name>\w+))"
@@ -82,7 +86,9 @@ def convert(
             _check_shape(place, part, by_place)
             found[by_place[place].name] = part
     rank = max(pair.a.shape[0] for pair in found.values())
-    return {site.name: _laid_out(found.get(site.name), site, rank) for site in sites}
+    with ThreadPoolExecutor(AT_ONCE) as pool:  # copying lets other threads run
+        laid_out = pool.map(lambda site: _laid_out(found.get(site.name), site, rank), sites)
+        return {site.name: pair for site, pair in zip(sites, laid_out, strict=True)}
 
 
 Place = tuple[int, str]
@@ -194,7 +200,7 @@ def _laid_out(pair: Pair | None, site: Site, rank: int) -> tuple[Array, Array]:
         own = pair.a.shape[0]
         with np.errstate(over="ignore"):  # told by the check that follows
             a[:, :own] = pair.a.T
-            b[:own] = pair.b.T * np.float32(pair.scale)
+            np.multiply(pair.b.T, np.float32(pair.scale), out=b[:own], casting="same_kind")
         if not (np.isfinite(a).all() and np.isfinite(b).all()):
             raise invalid(
                 f"the adapter's weights of {site.name} hold numbers that are not finite, or too "

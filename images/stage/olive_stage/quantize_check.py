@@ -6,12 +6,11 @@ The stage runs the same function: there is no second opinion.
 import re
 from pathlib import Path
 
-from tokenizers import Tokenizer
-
 from olive_contract.params import Calibration, QuantizeParams
 from olive_stage import rows, template
 from olive_stage.model_folder import check_folder, quantization_of, read_config, read_tensors
 from olive_stage.safetensors_file import Tensor
+from olive_stage.tokenizer_file import read_tokenizer
 from olive_stage.work import invalid
 
 GROUP_SIZES = (16, 32, 64, 128, 256)
@@ -99,7 +98,7 @@ def check_rows(asked: Calibration, data: Path, model: Path) -> dict[str, float]:
     found = {"calibrationRows": float(sum(bool(text.strip()) for text in texts))}
     said = f"the calibration data has {found['calibrationRows']:.0f} rows of text"
     if (model / "tokenizer.json").is_file():
-        tokenizer = read_tokenizer(model / "tokenizer.json")
+        tokenizer = read_tokenizer(model / "tokenizer.json", "the model")
         lengths = [len(ids.ids) for ids in tokenizer.encode_batch(texts, add_special_tokens=False)]
         found["calibrationTokens"] = float(sum(min(n, asked.maxLength) for n in lengths))
         said += f" with {found['calibrationTokens']:.0f} tokens"
@@ -108,11 +107,3 @@ def check_rows(asked: Calibration, data: Path, model: Path) -> dict[str, float]:
     if found["calibrationRows"] < least_rows or not enough:
         raise invalid(f"{said}; at least {least_rows} rows and {least_tokens} tokens are needed")
     return found
-
-
-def read_tokenizer(path: Path) -> Tokenizer:
-    """The tokenizer in this file; InvalidInput if it is none."""
-    try:
-        return Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises nothing narrower
-        raise invalid(f"{path.name} of the model cannot be read: {error}") from error

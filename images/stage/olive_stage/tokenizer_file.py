@@ -37,7 +37,7 @@ def check_tokenizer(folder: Path, place: str, embedded: int | None) -> None:
         raise invalid(
             f"{TOKENIZER} of {place} has {readable(size)}; at most {readable(LIMIT)} are read"
         )
-    ids = _load(folder / TOKENIZER, place).get_vocab(with_added_tokens=True)
+    ids = read_tokenizer(folder / TOKENIZER, place).get_vocab(with_added_tokens=True)
     if embedded is not None and ids:
         token = max(ids, key=ids.__getitem__)
         if ids[token] >= embedded:
@@ -47,7 +47,8 @@ def check_tokenizer(folder: Path, place: str, embedded: int | None) -> None:
             )
 
 
-def _load(path: Path, place: str) -> Tokenizer:
+def read_tokenizer(path: Path, place: str) -> Tokenizer:
+    """The tokenizer in this file of ``place``; InvalidInput if it is none."""
     try:
         return Tokenizer.from_file(str(path))
     except BaseException as error:

@@ -7,7 +7,7 @@ test holds the defaults equal.
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from olive_contract.params import Algorithm, Device, Head, Provider, Schedule
+from olive_contract.params import Activations, Algorithm, Device, Head, Provider, Schedule
 from olive_contract.serial import decode
 
 
@@ -86,6 +86,7 @@ class Export:
     device: Device = "cpu"
     provider: Provider = "CPUExecutionProvider"
     head: Head = "int8"
+    activations: Activations = "int8"
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,8 @@ def _stages(spec: Spec) -> Iterator[Stage]:
 def _export(spec: Spec) -> ExportParams:
     export = spec.export
     if spec.quantize or spec.workflow is not None:
-        return ExportParams(export.device, export.provider, "int4", export.head)
+        activations = export.activations if export.device == "cpu" else None
+        return ExportParams(export.device, export.provider, "int4", export.head, activations)
     return ExportParams(
         export.device, export.provider, "fp32" if export.device == "cpu" else "fp16"
     )
