@@ -20,6 +20,9 @@ from transformers import PreTrainedModel
 from olive_stage.companions import copy_companions
 
 BITS = 4
+SHARD = "600MB"
+"""Readers hash several files at once; that is a second of 2 GB."""
+
 OFFSET = 2 ** (BITS - 1)
 """llm-compressor's integers are signed, Olive's count from 0."""
 
@@ -74,5 +77,6 @@ def save(model: PreTrainedModel, group_size: int, source: Path, out: Path) -> No
     config = OliveHfQuantizationConfig(bits=BITS, symmetric=True, group_size=group_size)
     model.config.quantization_config = config
     model.quantization_method = config.quant_method
-    type(model).save_pretrained(model, out)  # the instance's own was replaced by llm-compressor
+    # the instance's own was replaced by llm-compressor
+    type(model).save_pretrained(model, out, max_shard_size=SHARD)
     copy_companions(source, out)
