@@ -10,7 +10,7 @@ UV_VERSION := 0.13.8
 UV := $(or $(shell command -v uv),$(CURDIR)/.build/tools/bin/uv)
 PY := .venv/bin/python
 RESULTS := $(CURDIR)/.build/test
-SUITES := check chart apiserver stage serve run cluster e2e
+SUITES := check chart apiserver stage serve run bench cluster e2e
 
 ##@ The product
 .PHONY: demo demo-down images
@@ -66,6 +66,8 @@ test-serve: images/serve/.venv/.synced
 	@cd images/serve && .venv/bin/python -m pytest ../../tests/serve --durations=10 --junitxml=$(RESULTS)/serve.xml
 test-run: .venv/.synced images/stage/.venv/.synced images/serve/.venv/.synced
 	@$(PY) -m pytest tests/run --durations=10 --junitxml=$(RESULTS)/run.xml
+test-bench: .venv/.synced images/stage/.venv/.synced
+	@$(PY) bench/stages.py --shape tiny --no-keep
 
 # What waits for the network goes on beside what keeps the processor busy.
 SETUP := .venv/.synced images/serve/.venv/.synced images/stage/.venv/.synced set-up-programs set-up-images

@@ -1,6 +1,6 @@
 """What each stage costs, and the whole job, by ``olive-operator run`` on this machine.
 
-    python bench/stages.py [--shape tiny|phi-3.5-mini] [--folder DIR] [--olive] [--keep]
+    python bench/stages.py [--shape tiny|phi-3.5-mini] [--olive] [--one-process] [--no-keep]
 
 The job quantizes by AWQ (128 rows of 512 tokens), trains a LoRA of rank 64 (100 steps of 8 x 512
 tokens), exports and converts; a second adapter follows. Where ``nvidia-smi`` answers it is done at
@@ -40,6 +40,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where model, data and store are kept")
     parser.add_argument("--stage-python", default=str(STAGE_PYTHON), help="of the stages")
     parser.add_argument("--olive", action="store_true", help="Olive's own commands as well")
+    parser.add_argument("--no-keep", action="store_true", help="leave bench/results as it is")
     parser.add_argument("--one-process", action="store_true", help="three adapters in one, too")
     arguments = parser.parse_args()
     shape = arguments.shape or ("phi-3.5-mini" if has_gpu() else "tiny")
@@ -53,7 +54,11 @@ def main() -> None:
         if arguments.olive:
             found |= bench.olive()
     print(table(found))
-    keep(f"stages-{shape}", found)
+    found = {"bench": "stages", **found}
+    if arguments.no_keep:
+        print(json.dumps(found))
+    else:
+        keep(f"stages-{shape}", found)
 
 
 class Bench:

@@ -13,7 +13,7 @@ from olive_contract.serial import decode
 class Images:
     """Full references of the images that the operator's pods run.
 
-    ``stageSlim`` is ``stage`` without PyTorch, a tenth of its size.
+    ``stageSlim`` is ``stage`` without PyTorch, a ninth of its size.
     """
 
     stage: str
