@@ -116,7 +116,12 @@ FULL = job(
         },
         {"name": "house-style", "source": "pvc://adapters/house style/v2", "allowPickle": False},
     ],
-    export={"device": "cpu", "provider": "CPUExecutionProvider", "head": "fp16"},
+    export={
+        "device": "cpu",
+        "provider": "CPUExecutionProvider",
+        "head": "fp16",
+        "activations": "float32",
+    },
     evaluate={
         "samples": 128,
         "reference": True,

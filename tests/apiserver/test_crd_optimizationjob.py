@@ -14,7 +14,12 @@ from .kubectl import Kubectl
 CRD = ROOT / "crds" / "optimizationjobs.olive-operator.io.yaml"
 NAME = "optimizationjobs.olive-operator.io"
 
-EXPORT = {"device": "cpu", "provider": "CPUExecutionProvider", "head": "int8"}
+EXPORT = {
+    "device": "cpu",
+    "provider": "CPUExecutionProvider",
+    "head": "int8",
+    "activations": "int8",
+}
 MODEL = {
     "source": "hf://microsoft/Phi-3.5-mini-instruct",
     "allowPickle": False,
@@ -77,7 +82,7 @@ DEFAULTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "an export for a GPU that is measured": (
         {"export": CUDA, "evaluate": {"data": DATA}},
         {
-            "export": {**CUDA, "head": "int8"},
+            "export": {**CUDA, "head": "int8", "activations": "int8"},
             "evaluate": {"samples": 64, "reference": True, "data": {**DATA, "maxLength": 512}},
         },
     ),
