@@ -45,6 +45,12 @@ def spec(*adapters: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return {k: v for k, v in {**usual, **changes}.items() if v is not None}
 
 
+def heed_signals() -> None:
+    """They may have been ignored by what started the tests (nohup, a shell's "&")."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @dataclass(frozen=True)
 class Finished:
     """A run that has ended."""
@@ -102,6 +108,7 @@ class Here:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=heed_signals,
         )
 
     @contextmanager

@@ -37,6 +37,13 @@ MISTAKES = {
         {"model": {"source": "hf://a/b"}, "gpu": {"count": 0, "products": ["NVIDIA-A10"]}},
         "spec.gpu.products: products names GPUs but gpu.count is 0",
     ),
+    "two gates for one metric": (
+        spec(
+            adapter("travel"),
+            evaluate={"gates": [{"metric": "f1", "min": 0}, {"metric": "f1", "max": 1}]},
+        ),
+        'spec.evaluate.gates[1]: Duplicate value: {"metric": "f1"}',
+    ),
     "two adapters of one name": (
         spec(adapter("travel"), adapter("travel")),
         "spec.adapters: two adapters have one name",

@@ -56,6 +56,19 @@ def names_served(world: World) -> list[str]:
             "sizeBytes is 3221225473, at most 3Gi is asked for",
             id="a byte over 3Gi",
         ),
+        pytest.param(
+            {"metric": "perplexity", "max": 9},
+            float("nan"),
+            "perplexity was not measured, at most 9 is asked for",
+            id="no number",
+        ),
+        pytest.param(
+            {"metric": "tokensPerSecond", "min": 1},
+            None,
+            "tokensPerSecond was not measured (an export for a GPU is not timed on a CPU), "
+            "at least 1 is asked for",
+            id="not measured, and why",
+        ),
         pytest.param({"metric": "f1", "min": "900m"}, 0.9, "", id="thousandths"),
         pytest.param({"metric": "f1", "min": "0.9"}, 0.9, "", id="a number in quotes"),
         pytest.param(
@@ -70,7 +83,8 @@ def names_served(world: World) -> list[str]:
         pytest.param(
             {"metric": "f1", "min": 0.5},
             None,
-            "f1 was not measured, at least 0.5 is asked for",
+            "f1 was not measured (a template that begins with its last column asks nothing), "
+            "at least 0.5 is asked for",
             id="not measured",
         ),
     ],
@@ -216,6 +230,18 @@ def test_base_that_misses_a_gate_is_not_served() -> None:
     world.finish(*BASE, "fetch/base", "reference/base").finish("evaluate/base", metrics=BAD)
     assert world.served() is None
     assert world.status.stage == "evaluate/base"
+
+
+def test_evaluation_that_failed_has_passed_no_gate() -> None:
+    data = {"source": "pvc://data/rows.jsonl", "template": "{text}"}
+    gated = {**GATES, "data": data}
+    world = World(adapters=[], evaluate=gated).settle()
+    world.finish(*BASE, "fetch/base", "reference/base").finish("evaluate/base", metrics=GOOD)
+    served = world.roll_out().served()
+    assert served is not None
+    world.edit(adapters=[], evaluate=gated, model={"source": "pvc://models/other"})
+    world.finish(*BASE, "reference/base").fail("evaluate/base", FailureClass.INVALID_INPUT)
+    assert world.served() == served, "the other base was not measured"
 
 
 def test_failure_beside_a_missed_gate_is_told_with_it() -> None:

@@ -49,6 +49,14 @@ def test_no_gpu_is_asked_for_before_the_check_on_a_cpu_has_passed() -> None:
     assert world.status.gpuSeconds == 0
 
 
+def test_what_runs_already_goes_on_when_a_check_is_put_before_it() -> None:
+    world = World(gpu={"count": 0}).settle().finish("fetch/model", "fetch/travel", "quantize")
+    world.run("finetune/travel").edit(gpu={"count": 1})
+    assert world.stage("finetune/travel").state == "Running"
+    world.fail("check/travel", FailureClass.INVALID_INPUT).finish("finetune/travel")
+    assert world.stage("finetune/travel").state == "Succeeded", "what was made counts"
+
+
 def test_check_of_a_corrected_job_lets_the_stage_on_the_gpu_begin() -> None:
     world = World().settle().finish("fetch/model", "fetch/travel", "quantize", "export")
     world.finish("reference/travel").fail("check/travel", FailureClass.INVALID_INPUT)

@@ -66,6 +66,7 @@ def _job(body: dict[str, Any], accepts: dict[str, Any], path: Path) -> Job:
     whole = {"metadata": {"name": name}, "spec": spec}
     wrong = list(schema.mistakes(spec_schema, spec, "spec"))
     wrong = wrong or [text.removeprefix(".") for text in rules.broken(accepts, whole, "")]
+    wrong = wrong or list(schema.twice(spec_schema, spec, "spec"))
     if wrong:
         raise CliError("\n  ".join([f"{path} is refused:", *wrong]))
     try:

@@ -4,6 +4,7 @@ Source: kubernetes.io/docs, "Extend the Kubernetes API with CustomResourceDefini
 and nullable, field pruning.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
@@ -39,6 +40,23 @@ def mistakes(schema: Schema, value: Any, path: str) -> Iterator[str]:
     found = Draft4Validator(_closed(schema)).iter_errors(value)
     for error in sorted(found, key=lambda e: [str(part) for part in e.absolute_path]):
         yield _sentence(error, field(path, error.absolute_path))
+
+
+def twice(schema: Schema, value: Any, path: str) -> Iterator[str]:
+    """Entries of lists that the API server keeps as maps, and refuses to keep twice."""
+    if isinstance(value, list):
+        seen: list[Any] = []
+        for number, item in enumerate(value):
+            here = f"{path}[{number}]"
+            if (keys := schema.get("x-kubernetes-list-map-keys")) and isinstance(item, dict):
+                identity = {key: item.get(key) for key in keys}
+                if identity in seen:
+                    yield f"{here}: Duplicate value: {json.dumps(identity)}"
+                seen.append(identity)
+            yield from twice(schema.get("items", {}), item, here)
+    elif isinstance(value, dict):
+        for name, part in value.items():
+            yield from twice(below(schema, name), part, f"{path}.{name}")
 
 
 def field(path: str, parts: Sequence[Any]) -> str:

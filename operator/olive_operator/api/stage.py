@@ -2,8 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from olive_contract.params import Params
+
+NO_ADAPTERS: Final = frozenset({"base", "model", "calibration", "quantize"})
+"""What may stand behind a stage's "/" beside adapters; the CRD lets no adapter be called so."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,8 @@ class Stage:
     @property
     def adapter(self) -> str:
         """The adapter that the stage is for, or empty."""
-        return self.name.partition("/")[2]
+        name = self.name.partition("/")[2]
+        return "" if name in NO_ADAPTERS else name
 
 
 @dataclass(frozen=True)

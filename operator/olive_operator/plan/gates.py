@@ -3,12 +3,28 @@
 They are no part of any key: a changed gate judges what was measured already, and runs nothing.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from olive_operator.api.spec import Gate, Spec
 from olive_operator.api.status import GATE_FAILED, StageStatus, State
 from olive_operator.plan.outcomes import shortened
+
+_UNMEASURED = {
+    **dict.fromkeys(
+        ("tokensPerSecond", "timeToFirstTokenSeconds"),
+        "an export for a GPU is not timed on a CPU",
+    ),
+    **dict.fromkeys(
+        ("exactMatch", "f1"), "a template that begins with its last column asks nothing"
+    ),
+    **dict.fromkeys(
+        ("originalPerplexity", "perplexityChange"),
+        "it takes quantize or workflow, and evaluate.reference",
+    ),
+}
+"""Why a measurement may lack a metric."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +73,17 @@ def _judged(stage: StageStatus, missed: list[str]) -> StageStatus:
 
 
 def _missed(gate: Gate, value: float | None) -> Iterator[str]:
-    found = "was not measured" if value is None else f"is {_text(value)}"
+    if value is not None and not math.isfinite(value):
+        value = None  # no number compares with it
+    found = f"was not measured{_why(gate.metric)}" if value is None else f"is {_text(value)}"
     if gate.min is not None and (value is None or value < _number(gate.min)):
         yield f"{gate.metric} {found}, at least {_text(gate.min)} is asked for"
     if gate.max is not None and (value is None or value > _number(gate.max)):
         yield f"{gate.metric} {found}, at most {_text(gate.max)} is asked for"
+
+
+def _why(metric: str) -> str:
+    return f" ({_UNMEASURED[metric]})" if metric in _UNMEASURED else ""
 
 
 def _number(bound: float | str) -> float:

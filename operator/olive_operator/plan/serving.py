@@ -44,13 +44,24 @@ def target(seen: Seen, stages: Mapping[str, StageStatus]) -> Target | None:
     if export.state == State.SUCCEEDED:
         if before and (before.model, before.claim) == (export.key, claim):
             return Target(Serving(job.name, export.key, (*ready, *kept)), claim)
-        open_ = any(s.state in UNDER_WAY or s.missed_gate for s in stages.values())
-        if not open_ and not kept:
+        if not _undecided(seen, stages) and not kept:
             return Target(Serving(job.name, export.key, ready), claim)
     if before and before.model:
         adapters = tuple(ServedAdapter(a.name, a.key) for a in before.adapters)
         return Target(Serving(job.name, before.model, adapters), before.claim)
     return None
+
+
+def _undecided(seen: Seen, stages: Mapping[str, StageStatus]) -> bool:
+    """Something goes on, or a gate is not passed: what was not measured has passed none."""
+    evaluate = seen.job.spec.evaluate
+    gated = evaluate is not None and bool(evaluate.gates)
+    return any(
+        s.state in UNDER_WAY
+        or s.missed_gate
+        or (gated and s.name.startswith("evaluate/") and s.state != State.SUCCEEDED)
+        for s in stages.values()
+    )
 
 
 def _passed(name: str, stages: Mapping[str, StageStatus]) -> bool:

@@ -46,9 +46,10 @@ def step(
 ) -> Step:
     """The stage's state and what it asks for. ``ready`` tells whether an input's stage is done."""
     before = seen.job.status.stage_named(stage.name) or StageStatus(stage.name, State.WAITING)
-    waiting = [name for name in (*stage.inputs.values(), *stage.after) if not ready(name)]
+    waiting = [name for name in stage.inputs.values() if not ready(name)]
+    first = [name for name in stage.after if not ready(name)]
     if address is None:
-        return Step(outcomes.waiting(before, waiting))
+        return Step(outcomes.waiting(before, [*waiting, *first]))
     if before.address != address.name:
         spent = before.gpuSeconds
         before = StageStatus(stage.name, State.WAITING, address=address.name, gpuSeconds=spent)
@@ -59,9 +60,11 @@ def step(
     if before.state == State.FAILED:
         return Step(before)
     if waiting:
-        return Step(outcomes.waiting(before, waiting))
+        return Step(outcomes.waiting(before, [*waiting, *first]))
     if attempt and attempt.number >= before.attempt and attempt.number > before.endedAttempt:
         return _observed(view, attempt)
+    if first:  # what has begun goes on: only a beginning waits for what comes first
+        return Step(outcomes.waiting(before, first))
     return _absent(view)
 
 
