@@ -100,7 +100,7 @@ def test_other_tokens_than_the_originals_are_not_compared(
     inputs = {"base": tiny, "data": fetched.travel, "reference": reference}
     report = shared.run("evaluate", {**REFERENCE, "samples": 6}, **inputs)
     assert report.reason is FailureClass.INVALID_INPUT
-    assert "their tokenizers differ; leave out evaluate.reference" in report.message
+    assert "their tokenizers differ; set evaluate.reference to false" in report.message
 
 
 def test_a_base_alone_is_measured_on_all_rows_up_to_samples(

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab import REPOSITORY, STAGE
+from lab import REPOSITORY, STAGE, Lab, finetune
 from loras import lora
 from small_models import make
 
-from olive_contract.failures import StageFailure
+from olive_contract.artifact import Artifact, describe
+from olive_contract.failures import FailureClass, StageFailure
 from olive_contract.params import FinetuneParams
 from olive_stage.finetune_check import check, projections_of
 
@@ -89,6 +90,24 @@ def test_a_model_quantized_by_another_method_is_refused(llama: Path, tmp_path: P
     (model / "config.json").write_text(json.dumps(config))
     with pytest.raises(StageFailure, match="the model is quantized by 'awq'"):
         check(asked(), model, data(tmp_path, *lines(8)))
+
+
+@pytest.mark.parametrize("files", [("genai_config.json", "config.json"), ("model.onnx",)])
+@pytest.mark.parametrize(
+    ("kind", "params"),
+    [("finetune", finetune()), ("check", {"kind": "finetune", "params": finetune()})],
+)
+def test_a_graph_that_a_workflow_left_is_refused(
+    lab: Lab, kind: str, params: dict[str, Any], files: tuple[str, ...]
+) -> None:
+    key = "c" * 64
+    with lab.store.building(key) as out:
+        for name in files:
+            (out / name).write_text("{}")
+        lab.store.commit(out, Artifact(key, "workflow", {}, {}, describe(out)))
+    report = lab.run(kind, params, model=key, data=key)
+    assert report.reason is FailureClass.INVALID_INPUT
+    assert "the workflow left an ONNX model, which cannot be trained on" in report.message
 
 
 def test_widths_of_packed_layers_are_those_of_the_layers(tmp_path: Path) -> None:

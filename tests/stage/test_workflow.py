@@ -2,14 +2,16 @@
 
 import json
 import os
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
 import small_models
 from lab import Lab
+from olive.evaluator.metric import Metric
 
-from olive_contract.failures import FailureClass
+from olive_contract.failures import FailureClass, StageFailure
 from olive_stage.workflow_config import Limit, prepared, thresholds
 
 MODEL = Path("/store/model")
@@ -163,6 +165,11 @@ REFUSED = [
         id="another system",
     ),
     pytest.param(
+        {"systems": {"a.b": {"type": "Docker"}}},
+        "workflow.systems.a.b is of type 'Docker'; only LocalSystem",
+        id="another system with a dot in its name",
+    ),
+    pytest.param(
         {"engine": {"host": {"type": "PythonEnvironment"}}},
         "workflow.engine.host is of type 'PythonEnvironment'",
         id="another system described in place",
@@ -195,17 +202,84 @@ REFUSED = [
         "trust_remote_code needs model.trustRemoteCode",
         id="remote code that the model's owner did not allow",
     ),
+    pytest.param(
+        {"passes": {"g": {"type": "GenAIModelBuilder", "extra_options": {"hf_remote": True}}}},
+        "workflow.passes.g.extra_options.hf_remote needs model.trustRemoteCode",
+        id="remote code in the builder",
+    ),
+    pytest.param(
+        {"passes": {"g": {"type": "GenAIModelBuilder", "extra_options": {"hf_token": "t"}}}},
+        "workflow.passes.g.extra_options.hf_token reaches out",
+        id="a token for the hub",
+    ),
+    pytest.param(
+        {"input_model.more": {"model_path": "/store"}},
+        "workflow.input_model.more.model_path names '/store'",
+        id="a path in a field named like the input model",
+    ),
+    pytest.param(
+        {"passes": {"q": rtn(cache_dir="/store")}},
+        "workflow.passes.q.cache_dir names '/store'",
+        id="a folder of a pass",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("config", "says"), REFUSED)
-def test_what_could_reach_further_is_refused(lab: Lab, config: dict[str, Any], says: str) -> None:
-    from olive_contract.failures import StageFailure
+FORMS = [
+    pytest.param({"engine": "x"}, "engine must be an object", id="the engine"),
+    pytest.param({"systems": ["x"]}, "systems must be an object", id="the systems"),
+    pytest.param({"systems": {"s": "x"}}, "systems.s must be an object", id="a system"),
+    pytest.param({"passes": ["x"]}, "passes must be an object", id="the passes"),
+    pytest.param({"passes": {"q": "x"}}, "passes.q must be an object or a list", id="a pass"),
+    pytest.param({"passes": {"q": ["x"]}}, "passes.q[0] must be an object", id="a pass's choice"),
+    pytest.param({"data_configs": {"d": {}}}, "data_configs must be a list", id="data sets"),
+    pytest.param({"data_configs": ["d"]}, "data_configs[0] must be an object", id="a data set"),
+    pytest.param({"evaluators": ["e"]}, "evaluators must be an object", id="the evaluators"),
+    pytest.param({"evaluators": {"e": None}}, "evaluators.e must be", id="an evaluator"),
+    pytest.param(
+        {"evaluators": {"e": {"metrics": {}}}}, "e.metrics must be a list", id="its metrics"
+    ),
+    pytest.param(
+        {"engine": {"evaluator": {"metrics": ["m"]}}},
+        "engine.evaluator.metrics[0] must be an object",
+        id="a metric of an evaluator described in place",
+    ),
+]
 
+
+def measured_by(**part: Any) -> dict[str, Any]:
+    metric = {"name": "disk", "type": "size_on_disk", "sub_types": [part]}
+    return {"evaluators": {"e": {"metrics": [metric]}}}
+
+
+FORMS += [
+    pytest.param(measured_by(goal=3), "goal must be an object", id="a goal"),
+    pytest.param(
+        measured_by(goal={"type": "threshold", "value": "3"}), "value must be a number", id="a text"
+    ),
+    pytest.param(
+        measured_by(higher_is_better="false"), "better must be true or false", id="a direction"
+    ),
+]
+
+
+def refusal(config: dict[str, Any]) -> str:
     with pytest.raises(StageFailure) as caught:
         prepared({"passes": {"q": rtn()}, **config}, MODEL, SCRATCH, remote_code=False)
     assert caught.value.failure is FailureClass.INVALID_INPUT
-    assert says in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(("config", "says"), REFUSED)
+def test_what_could_reach_further_is_refused(config: dict[str, Any], says: str) -> None:
+    assert says in refusal(config)
+
+
+@pytest.mark.parametrize(("config", "says"), FORMS)
+def test_what_is_not_of_the_form_that_olive_reads_is_refused(
+    config: dict[str, Any], says: str
+) -> None:
+    assert says in refusal(config)
 
 
 def test_input_model_and_folders_are_ours_whatever_it_says() -> None:
@@ -228,6 +302,51 @@ def test_input_model_and_folders_are_ours_whatever_it_says() -> None:
 def test_absolute_goals_are_found_wherever_they_stand() -> None:
     assert thresholds({"passes": {}, **size(10)}) == (Limit("disk-bytes", 10, False),)
     assert not thresholds({"passes": {}, **size()})
+
+
+@pytest.mark.parametrize(
+    ("kind", "part", "higher_is_better"),
+    [
+        ("accuracy", {"name": "accuracy_score"}, True),
+        ("accuracy", {"name": "wer"}, False),
+        ("accuracy", {"name": "perplexity", "higher_is_better": False}, False),
+        ("throughput", {"name": "avg"}, True),
+        ("latency", {"name": "avg"}, False),
+        ("size_on_disk", {"name": "bytes", "higher_is_better": True}, False),
+        ("custom", {"name": "mine"}, False),
+        ("custom", {"name": "mine", "higher_is_better": True}, True),
+    ],
+)
+def test_a_goals_direction_is_the_one_that_olive_takes(
+    kind: str, part: dict[str, Any], higher_is_better: bool
+) -> None:
+    goal = {"type": "threshold", "value": 1}
+    metric = {"name": "m", "type": kind, "sub_types": [{**part, "goal": goal}]}
+    found = thresholds({"evaluators": {"e": {"metrics": [metric]}}})
+    assert found == (Limit(f"m-{part['name']}", 1, higher_is_better),)
+    assert Metric(**deepcopy(metric)).sub_types[0].higher_is_better is higher_is_better
+
+
+def test_sections_without_content_are_as_if_left_out() -> None:
+    config = {"passes": {"q": rtn()}, "engine": None, "systems": None, "evaluators": None}
+    assert prepared(config, MODEL, SCRATCH, False) == prepared(
+        {"passes": {"q": rtn()}}, MODEL, SCRATCH, False
+    )
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_the_hub_and_remote_code_are_not_the_builders_options_to_choose(trusted: bool) -> None:
+    from olive_stage.genai_pass import builder_options
+
+    asked = {
+        "hf_remote": not trusted,
+        " hf_remote ": not trusted,
+        "hf_token": "t",
+        "fuse_qkv": True,
+    }
+    options = [option.split("=", 1) for option in builder_options(asked, trusted)]
+    taken = {key.strip(): value for key, value in options}  # as the builder does
+    assert taken == {"hf_remote": str(trusted).lower(), "hf_token": "false", "fuse_qkv": "true"}
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def original(work: Work, perplexity: float, tokens: int) -> dict[str, float]:
     if reference["tokens"] != tokens:
         raise invalid(
             f"the original was measured on {reference['tokens']:.0f} tokens of the rows, the "
-            f"export on {tokens}: their tokenizers differ; leave out evaluate.reference"
+            f"export on {tokens}: their tokenizers differ; set evaluate.reference to false"
         )
     return {
         "originalPerplexity": reference["perplexity"],

@@ -15,7 +15,7 @@ from olive_stage import rows, template
 from olive_stage.batches import to_train_on, tokenize
 from olive_stage.checkpoint import load_model, load_tokenizer
 from olive_stage.console import progress, say
-from olive_stage.finetune_check import check_lora
+from olive_stage.finetune_check import check_lora, check_trainable
 from olive_stage.losses import curve
 from olive_stage.model_folder import remote_code
 from olive_stage.olive_lora import add_lora, save_adapter, unpack_if_it_fits
@@ -44,6 +44,7 @@ class Job:
 
 def make(params: FinetuneParams, work: Work) -> Made:
     """Train on input ``data`` beside input ``model``; the artifact is a PEFT folder."""
+    check_trainable(work.folder("model"))
     model = work.input("model")
     job = Job(
         params,

@@ -8,7 +8,14 @@ from olive_stage import rows, template
 from olive_stage.batches import to_train_on, tokenize
 from olive_stage.console import say
 from olive_stage.lora_sites import PROJECTION, Projections, chosen, trainable
-from olive_stage.model_folder import check_folder, quantization_of, read_config, read_tensors
+from olive_stage.model_folder import (
+    CONFIG,
+    check_folder,
+    quantization_of,
+    read_config,
+    read_tensors,
+)
+from olive_stage.onnx_model import GENAI_CONFIG
 from olive_stage.tokenizer_file import read_tokenizer
 from olive_stage.work import invalid
 
@@ -21,6 +28,7 @@ def check(params: FinetuneParams, model: Path, data: Path) -> dict[str, float]:
     ``model`` and ``data`` are the artifacts' folders. Rows are counted in tokens where the
     tokenizer is in the file that needs no code to be read.
     """
+    check_trainable(model)
     check_folder(model, "the model")
     found = {"trainableParameters": float(check_lora(params.lora, model))}
     form = template.parse(params.template)
@@ -45,6 +53,15 @@ def check(params: FinetuneParams, model: Path, data: Path) -> dict[str, float]:
     elif not any(form.render(row).strip() for row in kept):
         raise invalid("every row is empty once the template is filled in")
     return found
+
+
+def check_trainable(model: Path) -> None:
+    """InvalidInput if the folder is a graph, as a workflow may leave it, and not a checkpoint."""
+    if (model / GENAI_CONFIG).is_file() or not (model / CONFIG).is_file():
+        raise invalid(
+            "the workflow left an ONNX model, which cannot be trained on; end it with a PyTorch "
+            "pass, or leave out adapters with data"
+        )
 
 
 def check_lora(lora: Lora, model: Path) -> int:

@@ -12,11 +12,8 @@ from olive.model import HfModelHandler, ONNXModelHandler
 from olive.passes import Pass
 from olive.passes.pass_config import BasePassConfig, PassConfigParam
 
+from olive_stage.export import BUILDER_PROVIDERS
 from olive_stage.onnx_model import MODEL_FILE
-
-BUILDER_PROVIDERS = {"CPUExecutionProvider": "cpu", "CUDAExecutionProvider": "cuda"}
-OPTIONS = {"fuse_qkv": False, "hf_token": False}
-"""Each projection has a place for a LoRA; nothing is asked of the hub."""
 
 
 class GenAIModelBuilder(Pass):  # type: ignore[misc]
@@ -44,18 +41,28 @@ class GenAIModelBuilder(Pass):  # type: ignore[misc]
 
         out = Path(output_model_path).with_suffix("")
         trusted = bool(model.get_load_kwargs().get("trust_remote_code"))
-        options = OPTIONS | {"hf_remote": trusted} | config.extra_options
         provider = BUILDER_PROVIDERS.get(str(self.accelerator_spec.execution_provider), "cpu")
         cache = str(out.parent / "builder")
         where = ("", model.model_path, str(out), config.precision, provider, cache)
-        given = [f"{key}={_text(value)}" for key, value in options.items()]
-        create_model(*where, **parse_extra_options(*where, given))
+        options = builder_options(config.extra_options, trusted)
+        create_model(*where, **parse_extra_options(*where, options))
         beside = [p for p in out.iterdir() if not p.name.startswith(MODEL_FILE)]
         return ONNXModelHandler(
             str(out),
             onnx_file_name=MODEL_FILE,
             model_attributes={"additional_files": sorted(map(str, beside))},
         )
+
+
+def builder_options(asked: dict[str, Any], trusted: bool) -> list[str]:
+    """The builder's ``KEY=VALUE``, of which the last counts: ``asked``, but for the hub's.
+
+    Unless asked otherwise, each projection has a place for a LoRA. Nothing is asked of the hub, and
+    the model's own code runs if it is ``trusted``.
+    """
+    usual, ours = {"fuse_qkv": False}, {"hf_token": False, "hf_remote": trusted}
+    parts: tuple[dict[str, Any], ...] = (usual, asked, ours)
+    return [f"{key}={_text(value)}" for part in parts for key, value in part.items()]
 
 
 def _text(value: Any) -> str:

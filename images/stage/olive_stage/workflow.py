@@ -38,8 +38,9 @@ def make(params: WorkflowParams, work: Work) -> Made:
     work.need(4 * work.input("model").size)
     with private(work.scratch()) as scratch:
         config = prepared(params.config, source, scratch, runs_code)
+        limits = thresholds(config)  # before Olive changes the configuration
         output = run_olive(config, scratch)
-        best = best_of(output, thresholds(config))
+        best = best_of(output, limits)
         progress(90, message="checking the best model")
         about = keep(best.olive_model_config, source, work.out, runs_code)
     nodes = output.footprint.nodes
