@@ -5,6 +5,7 @@ Layout below the root::
     <key>/artifact.json, files…     an artifact; its folder is named by its key
     .building/<key>-<random>/       being written; renamed into place when complete
     .scratch/<key>/                 what a stage keeps across attempts (checkpoints)
+    .scratch/fetch-<key>/           what a fetch has of a source so far, and the lock on it
 
 An artifact is written beside, hashed, fsynced and renamed into place. Readers verify what they
 read. Safe for several writers of one key at once: the first rename wins, the others find it there.

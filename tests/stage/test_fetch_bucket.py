@@ -138,6 +138,8 @@ def test_without_credentials_the_source_is_asked_for_as_anybody_may(
         check_who_asks(given.environment["AWS_ENDPOINT_URL"], "inf")
     report = fetch(lab, given, "model", "team/models/tiny")
     assert report.reason is FailureClass.AUTH_DENIED, report
+    assert "no credentials were given: the Secret does not exist or has none of" in report.message
+    assert ("AWS_ACCESS_KEY_ID" if given.scheme == "s3" else "AZURE_STORAGE_") in report.message
     if given.scheme == "s3":
         check_who_asks(given.environment["AWS_ENDPOINT_URL"], "0")
 
@@ -167,3 +169,35 @@ def test_an_object_that_came_before_is_not_read_again(
     assert fetch(lab, given, "model", "team/models/tiny").reason is FailureClass.STAGE_ERROR
     assert fetch(lab, given, "model", "team/models/tiny").outcome == "Succeeded"
     assert len(read) == 3 + 3 - 2
+
+
+def test_two_attempts_at_one_folder_do_not_damage_what_the_other_writes(
+    lab: Lab, given: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second comes, reads all and ends while the first has a file that it has not used yet."""
+    opened = object_store.file_system
+    others: list[Report] = []
+
+    def interrupted(scheme: str) -> Any:
+        files = opened(scheme)
+        real = files.get_file
+
+        def get_file(path: str, local: str) -> None:
+            real(path, local)
+            if path.endswith("config.json"):
+                stage = lab.input(
+                    "fetch", {"what": "model", "source": f"{scheme}://team/models/tiny"}
+                )
+                others.append(lab.finish(lab.start(stage))[1])
+
+        files.get_file = get_file
+        return files
+
+    monkeypatch.setattr(object_store, "file_system", interrupted)
+    first = fetch(lab, given, "model", "team/models/tiny")
+    assert [other.outcome for other in others] == ["Succeeded"], others
+    assert first.outcome == "Succeeded", first
+    assert first.key == others[0].key
+    assert lab.artifact(first.key)
+    assert not lab.leftovers()
+    assert not list((lab.store.root / ".scratch").iterdir())

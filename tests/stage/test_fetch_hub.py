@@ -1,7 +1,9 @@
 """fetch from a hub and from an address, each stage in a process of its own against a stand-in."""
 
+import hashlib
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import source_files
@@ -55,6 +57,11 @@ def fetch(lab: Lab, hub: StandinHub, what: str, source: str, token: str = "") ->
     return report
 
 
+def scratch_of(lab: Lab) -> Path:
+    """Where an attempt at ``owner/name`` puts what another may find."""
+    return lab.store.root / ".scratch" / f"fetch-{content_key('model', COMMIT)}" / "files"
+
+
 def test_a_model_is_named_by_its_commit_and_brought_without_code_and_pickles(
     lab: Lab, hub: StandinHub
 ) -> None:
@@ -63,7 +70,7 @@ def test_a_model_is_named_by_its_commit_and_brought_without_code_and_pickles(
     folder = lab.store.path(report.key)
     assert (folder / "model.safetensors").read_bytes() == MODEL["model.safetensors"]
     assert not any(name.endswith((".bin", ".py")) for name in hub.downloads())
-    assert not (lab.store.root / ".scratch" / report.key).exists()
+    assert not list((lab.store.root / ".scratch").iterdir())
     lab.store.open(report.key)
 
 
@@ -81,7 +88,7 @@ def test_sigterm_ends_a_download_that_waits_and_what_came_before_is_not_read_aga
     hub.stalled.add("/cdn/models/owner/name/model.safetensors")
     lab.environment = environment(hub)
     process = lab.start(lab.input("fetch", {"what": "model", "source": "hf://owner/name"}))
-    scratch = lab.store.root / ".scratch" / content_key("model", COMMIT)
+    scratch = scratch_of(lab)
     for name in ("config.json", "tokenizer.json"):
         wait_for(scratch / ".cache" / "huggingface" / "download" / f"{name}.metadata", process)
     assert hub.asking.wait(60)
@@ -93,6 +100,28 @@ def test_sigterm_ends_a_download_that_waits_and_what_came_before_is_not_read_aga
     hub.asked.clear()
     assert fetch(lab, hub, "model", "hf://owner/name").outcome == "Succeeded"
     assert hub.downloads() == ["model.safetensors"]
+    assert not list((lab.store.root / ".scratch").iterdir())
+
+
+def test_an_attempt_beside_one_that_waits_has_files_of_its_own(lab: Lab, hub: StandinHub) -> None:
+    """What the first has is left alone; once it ended too, nothing of it stays."""
+    hub.stalled.add("/cdn/models/owner/name/model.safetensors")
+    lab.environment = environment(hub)
+    process = lab.start(lab.input("fetch", {"what": "model", "source": "hf://owner/name"}))
+    brought = scratch_of(lab) / "config.json"
+    wait_for(brought, process)
+    assert hub.asking.wait(60)
+    hub.stalled.clear()
+    try:
+        report = fetch(lab, hub, "model", "hf://owner/name")
+        assert (report.outcome, report.cached) == ("Succeeded", False), report
+        assert lab.artifact(report.key)
+        assert brought.exists()
+    finally:
+        process.send_signal(signal.SIGTERM)
+        lab.finish(process)
+    assert fetch(lab, hub, "model", "hf://owner/name").cached
+    assert not lab.leftovers()
     assert not list((lab.store.root / ".scratch").iterdir())
 
 
@@ -170,6 +199,26 @@ def test_a_signature_is_not_kept_in_the_artifact(lab: Lab, hub: StandinHub) -> N
     hub.pages["/rows"] = (200, {}, ROWS)
     report = fetch(lab, hub, "data", f"{hub.address}/rows?sig=secret")
     assert lab.artifact(report.key).about["source"] == "http://127.0.0.1/rows"
+
+
+def test_a_signed_address_that_the_hub_sends_to_is_not_told_on(lab: Lab, hub: StandinHub) -> None:
+    body = MODEL["model.safetensors"]
+    assert isinstance(body, bytes)
+    to = {
+        "Location": f"{hub.address.replace('127.0.0.1', 'localhost')}/signed?sig=secret",
+        "X-Repo-Commit": COMMIT,
+        "X-Linked-Size": str(len(body)),
+        "X-Linked-Etag": f'"{hashlib.sha256(body).hexdigest()}"',
+    }
+    hub.pages[f"/owner/name/resolve/{COMMIT}/model.safetensors"] = (302, to, b"")
+    hub.pages["/signed"] = (410, {}, b"")
+    lab.environment = environment(hub)
+    stage = lab.input("fetch", {"what": "model", "source": "hf://owner/name"})
+    _, report, log = lab.finish(lab.start(stage))
+    assert report.reason is FailureClass.STAGE_ERROR, log
+    assert "the hub failed for hf://owner/name" in report.message
+    assert "410" in report.message
+    assert "secret" not in report.to_json() + log
 
 
 def test_data_by_address_is_followed_over_redirects(lab: Lab, hub: StandinHub) -> None:

@@ -2,7 +2,11 @@
 
 import hashlib
 import json
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
 
 import pytest
 from lab import Lab
@@ -38,7 +42,7 @@ def test_a_transfer_that_broke_off_goes_on_where_it_stopped(lab: Lab, web: Stand
     assert fetch(lab, f"{web.address}/rows").reason is FailureClass.STAGE_ERROR
     assert not lab.leftovers()
     web.cuts.clear()
-    part = next((lab.store.root / ".scratch").glob("*/download"))
+    part = next((lab.store.root / ".scratch").glob("*/files/download"))
     assert part.stat().st_size == 4000
     web.pages["/rows"] = (200, {"ETag": '"one"'}, b"x" * 4000 + ROWS[4000:])  # not asked for again
     report = fetch(lab, f"{web.address}/rows")
@@ -127,6 +131,71 @@ def test_a_file_that_came_whole_before_the_attempt_ended_is_no_error(
     web.pages["/rows"], web.cuts["/rows"] = TAGGED, 4000
     fetch(lab, f"{web.address}/rows")
     web.cuts.clear()
-    part = next((lab.store.root / ".scratch").glob("*/download"))
+    part = next((lab.store.root / ".scratch").glob("*/files/download"))
     part.write_bytes(ROWS)
     assert fetch(lab, f"{web.address}/rows").metrics == {"rows": 500}
+
+
+@pytest.mark.parametrize("file", ["download", "validator.json"])
+def test_a_kill_while_another_version_is_begun_leaves_no_mixture(
+    lab: Lab, web: StandinHub, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    """The attempt ends just before it opens ``file`` to write."""
+    web.pages["/rows"], web.cuts["/rows"] = (200, {"ETag": '"one"'}, b"?" * len(ROWS)), 4000
+    fetch(lab, f"{web.address}/rows")
+    web.pages["/rows"] = (200, {"ETag": '"two"'}, ROWS)
+    web.cuts.clear()
+    opened = Path.open
+
+    def killed(path: Path, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
+        if path.name == file and mode[0] in "wa":
+            raise ConnectionResetError
+        return opened(path, mode, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", killed)
+        assert fetch(lab, f"{web.address}/rows").reason is FailureClass.STAGE_ERROR
+    report = fetch(lab, f"{web.address}/rows")
+    assert report.metrics == {"rows": 500}, report
+    assert (lab.store.path(report.key) / "data.jsonl").read_bytes() == ROWS
+
+
+def test_two_attempts_at_one_address_do_not_damage_what_the_other_writes(
+    lab: Lab, web: StandinHub
+) -> None:
+    """The second comes, reads all and ends while the first has half of the file."""
+    half, rest = threading.Event(), threading.Event()
+
+    class Slow(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            first = not half.is_set()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(ROWS)))
+            self.end_headers()
+            self.wfile.write(ROWS[:4000])
+            half.set()
+            if first:
+                rest.wait()
+            self.wfile.write(ROWS[4000:])
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        source = f"http://127.0.0.1:{server.server_port}/rows"
+        process = lab.start(lab.input("fetch", {"what": "data", "source": source}))
+        try:
+            assert half.wait(60)
+            second = fetch(lab, source)
+        finally:
+            rest.set()
+            _, first, log = lab.finish(process)
+            server.shutdown()
+    assert second.outcome == "Succeeded", second
+    assert first.outcome == "Succeeded", log
+    assert first.key == second.key
+    assert (lab.store.path(first.key) / "data.jsonl").read_bytes() == ROWS
+    assert lab.artifact(first.key)
+    assert not lab.leftovers()
+    assert not scratch(lab)

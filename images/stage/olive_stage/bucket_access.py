@@ -14,17 +14,27 @@ from olive_contract.failures import FailureClass, StageFailure
 from olive_stage.source import Bucket
 from olive_stage.words import some
 
-S3_IDENTITY = (
-    "AWS_ACCESS_KEY_ID",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-)
-AZURE_IDENTITY = (
-    "AZURE_STORAGE_ACCOUNT_KEY",
-    "AZURE_STORAGE_SAS_TOKEN",
-    "AZURE_STORAGE_CONNECTION_STRING",
-    "AZURE_FEDERATED_TOKEN_FILE",
-)
+IDENTITY = {
+    "s3": (
+        "AWS_ACCESS_KEY_ID",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    ),
+    "az": (
+        "AZURE_STORAGE_ACCOUNT_KEY",
+        "AZURE_STORAGE_SAS_TOKEN",
+        "AZURE_STORAGE_CONNECTION_STRING",
+        "AZURE_FEDERATED_TOKEN_FILE",
+    ),
+}
+"""Variables that say who asks, by scheme."""
+
+KEYS = {
+    "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "az": "AZURE_STORAGE_CONNECTION_STRING, AZURE_STORAGE_ACCOUNT_KEY, AZURE_STORAGE_SAS_TOKEN",
+}
+"""The keys of a Secret that give them."""
+
 REFUSALS = ("NoCredentialsError", "PartialCredentialsError", "ClientAuthenticationError")
 FORBIDDEN = (401, 403)
 
@@ -35,12 +45,12 @@ def file_system(scheme: str) -> Any:
     if scheme == "az":
         from adlfs import AzureBlobFileSystem
 
-        return AzureBlobFileSystem(anon=_nobody(AZURE_IDENTITY), **fresh)
+        return AzureBlobFileSystem(anon=_nobody(IDENTITY["az"]), **fresh)
     from s3fs import S3FileSystem
 
     endpoint = os.environ.get("AWS_ENDPOINT_URL") or None
     return S3FileSystem(
-        anon=_nobody(S3_IDENTITY),
+        anon=_nobody(IDENTITY["s3"]),
         endpoint_url=endpoint,
         client_kwargs={"region_name": os.environ.get("AWS_REGION") or None},
         # servers inside companies seldom have a name in DNS for every bucket
@@ -68,7 +78,16 @@ def said_in_words(source: Bucket) -> Iterator[None]:
 def _failure(source: Bucket, error: Exception) -> StageFailure:
     kind, names = type(error).__name__, "AWS_*" if source.scheme == "s3" else "AZURE_STORAGE_*"
     status = getattr(error, "status_code", None)
-    if isinstance(error, PermissionError) or kind in REFUSALS or status in FORBIDDEN:
+    refused = isinstance(error, PermissionError) or kind in REFUSALS or status in FORBIDDEN
+    unnamed = source.scheme == "az" and isinstance(error, ValueError)  # not even the account
+    if (refused or unnamed) and _nobody(IDENTITY[source.scheme]):
+        return StageFailure(
+            FailureClass.AUTH_DENIED,
+            f"{source} may not be read by anybody ({kind}), and no credentials were given: the "
+            f"Secret does not exist or has none of the keys {KEYS[source.scheme]}; make it, and "
+            "name it by secretRef",
+        )
+    if refused:
         return StageFailure(
             FailureClass.AUTH_DENIED,
             f"{source} may not be read with the credentials given ({kind}); check the keys "

@@ -25,6 +25,7 @@ from olive_stage.hub import HubOrigin
 from olive_stage.model_config import embeddings
 from olive_stage.model_folder import check_folder, read_tensors
 from olive_stage.object_store import BucketOrigin
+from olive_stage.resumable import forget
 from olive_stage.room import Need
 from olive_stage.rows import DATA_FILE, FILE_LIMIT, keep_rows, too_large
 from olive_stage.template import Template
@@ -60,6 +61,7 @@ def fetch(
     origin = open_origin(found, params, store, need)
     commit = origin.commit()
     if commit and (there := find_whole(store, content_key(params.what, commit))):
+        forget(store, there.key)
         return there, True
     with store.building(PENDING) as out:
         files = origin.bring(out)

@@ -1,10 +1,9 @@
 """Sources on a Hugging Face hub (HF_ENDPOINT, HF_TOKEN): a commit is resolved, then its files read.
 
-Downloads go to the volume's scratch folder under the commit's key, so that a later attempt goes on
-where this one stopped, and are compared with the hub's own SHA-256 before they are used.
+Downloads go to a folder on the volume that is named by the commit, where a later attempt goes on,
+and are compared with the hub's own SHA-256 before they are used.
 """
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +27,7 @@ from olive_contract.params import FetchParams
 from olive_contract.store import Store
 from olive_stage.copying import Meter, bytes_in, move
 from olive_stage.parallel import each
+from olive_stage.resumable import resumable
 from olive_stage.room import Need, make_room
 from olive_stage.rows import FILE_LIMIT, too_large
 from olive_stage.source import Hub
@@ -64,14 +64,22 @@ class HubOrigin:
 
     def bring(self, out: Path) -> tuple[File, ...]:
         """Download the wanted files of the commit, several at once."""
-        scratch = self.store.scratch(content_key(self.params.what, self.info.sha))
+        key = content_key(self.params.what, f"{self.info.sha}{variant(self.listed)}")
+        with resumable(self.store, key, out) as scratch:
+            found = self.download(scratch)
+            for file in found:  # together, so that another attempt finds what this one brought
+                move(scratch / file.path, out, file.path)
+        return found
+
+    def download(self, scratch: Path) -> tuple[File, ...]:
+        """The wanted files in ``scratch``, compared with what the hub lists."""
         total = sum(file.size or 0 for file in self.listed.values())
         if self.params.what == "data" and total > FILE_LIMIT:
             raise too_large(str(self.source), total)
-        make_room(out, self.need, total, bytes_in(scratch))
+        make_room(scratch, self.need, total, bytes_in(scratch))
         meter = Meter(total)
 
-        def download(name: str) -> File:
+        def bring_one(name: str) -> File:
             with said_in_words(self.source):
                 path = hf_hub_download(
                     self.source.repo,
@@ -84,11 +92,7 @@ class HubOrigin:
             self.compare(file, self.listed[name], Path(path))
             return file
 
-        found = tuple(each(list(self.listed), download, lambda: meter.reach(bytes_in(scratch))))
-        for file in found:  # together, so that another attempt finds what this one brought
-            move(scratch / file.path, out, file.path)
-        shutil.rmtree(scratch, ignore_errors=True)
-        return found
+        return tuple(each(list(self.listed), bring_one, lambda: meter.reach(bytes_in(scratch))))
 
     def choose(self, names: list[str]) -> list[str]:
         """The repository's files that are worth having."""
@@ -156,4 +160,6 @@ def _of_status(source: Hub, error: Exception) -> StageFailure:
     )  # no connection, no cache to fall back on
     if status == 404 or (isinstance(error, EntryNotFoundError) and not unreached):
         return StageFailure(FailureClass.SOURCE_NOT_FOUND, f"{source} is not on the hub")
-    return StageFailure(FailureClass.STAGE_ERROR, f"the hub failed for {source}: {error}")
+    kind = type(error).__name__  # not the error's text, which may hold a signed address
+    told = f"({kind}, HTTP status {status})" if status else f"({kind}); it may be unreachable"
+    return StageFailure(FailureClass.STAGE_ERROR, f"the hub failed for {source} {told}")

@@ -1,6 +1,5 @@
 """Sources in an S3 bucket (or what speaks its protocol) or in Azure Blob Storage."""
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from olive_contract.store import Store
 from olive_stage.bucket_access import file_system, said_in_words
 from olive_stage.copying import Meter, bytes_in, move
 from olive_stage.parallel import each
+from olive_stage.resumable import resumable
 from olive_stage.room import Need, make_room
 from olive_stage.rows import FILE_LIMIT, too_large
 from olive_stage.source import Bucket
@@ -48,14 +48,26 @@ class BucketOrigin:
             objects = self.choose(files)
         self.known = {"etags": {name: o.tag for name, o in objects.items()}}
         tags = sorted((o.path, o.size, o.tag) for o in objects.values())
-        scratch = self.store.scratch(content_key(self.params.what, digest(tags)))
+        key = content_key(self.params.what, digest(tags))
+        with resumable(self.store, key, out) as scratch:
+            found = self.download(files, objects, scratch)
+            for file in found:  # together, so that another attempt finds what this one brought
+                move(scratch / file.path, out, file.path)
+        with said_in_words(self.source):
+            later = self.choose(files)
+        if changed := sorted(name for name in objects if later.get(name) != objects[name]):
+            raise self.changed(changed[0])
+        return found
+
+    def download(self, files: Any, objects: dict[str, Object], scratch: Path) -> tuple[File, ...]:
+        """The objects in ``scratch``, but those that are there already."""
         total = sum(o.size for o in objects.values())
         if self.params.what == "data" and total > FILE_LIMIT:
             raise too_large(str(self.source), total)
-        make_room(out, self.need, total, bytes_in(scratch))
+        make_room(scratch, self.need, total, bytes_in(scratch))
         meter = Meter(total)
 
-        def download(name: str) -> File:
+        def bring_one(name: str) -> File:
             whole, part = scratch / name, scratch / f"{name}.part"
             if not whole.exists():
                 with said_in_words(self.source):
@@ -65,15 +77,7 @@ class BucketOrigin:
                 part.rename(whole)
             return File(name, whole.stat().st_size, sha256_of(whole))
 
-        found = tuple(each(list(objects), download, lambda: meter.reach(bytes_in(scratch))))
-        for file in found:  # together, so that another attempt finds what this one brought
-            move(scratch / file.path, out, file.path)
-        with said_in_words(self.source):
-            later = self.choose(files)
-        shutil.rmtree(scratch, ignore_errors=True)
-        if changed := sorted(name for name in objects if later.get(name) != objects[name]):
-            raise self.changed(changed[0])
-        return found
+        return tuple(each(list(objects), bring_one, lambda: meter.reach(bytes_in(scratch))))
 
     def choose(self, files: Any) -> dict[str, Object]:
         """The objects that are worth having, by their names."""

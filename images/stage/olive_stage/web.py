@@ -5,7 +5,6 @@ the rest is asked for by Range, and only taken if the validator still holds.
 """
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 from urllib.parse import urljoin
@@ -19,6 +18,7 @@ from olive_contract.keys import content_key
 from olive_contract.store import Store
 from olive_stage.address import is_machine_own, may_read, shown
 from olive_stage.copying import CHUNK, Meter, move
+from olive_stage.resumable import resumable
 from olive_stage.room import Need, make_room
 from olive_stage.rows import FILE_LIMIT, too_large
 from olive_stage.source import Web
@@ -46,7 +46,13 @@ class WebOrigin:
 
     def bring(self, out: Path) -> tuple[File, ...]:
         """Download the file; a transfer that ends early is an error, worth another attempt."""
-        scratch = self.store.scratch(content_key("data", self.source.url))
+        with resumable(self.store, content_key("data", self.source.url), out) as scratch:
+            self.download(scratch)
+            move(scratch / FILE, out, FILE)
+        return (File(FILE, (out / FILE).stat().st_size, sha256_of(out / FILE)),)
+
+    def download(self, scratch: Path) -> None:
+        """The file in ``scratch``, or its rest after what is there, if that can be had."""
         with requests.Session() as session:
             try:
                 answer = self.follow(session, asked_on(scratch))
@@ -62,10 +68,6 @@ class WebOrigin:
                 raise invalid(f"{self.source} leads to what is no address") from None
             self.check(answer)
             self.receive(answer, scratch)
-        file = File(FILE, (scratch / FILE).stat().st_size, sha256_of(scratch / FILE))
-        move(scratch / FILE, out, FILE)
-        shutil.rmtree(scratch, ignore_errors=True)
-        return (file,)
 
     def follow(self, session: requests.Session, headers: dict[str, str]) -> requests.Response:
         """The first answer that is no redirect; an address that is not https is never asked."""
@@ -125,12 +127,14 @@ class WebOrigin:
             raise too_large(str(self.source), total)
         make_room(scratch, self.need, total, there)
         self.known = {"etag": plain(answer.headers.get("ETag", ""))}
+        if not goes_on:  # before the validator, which must not come to stand beside another's part
+            part.unlink(missing_ok=True)
         validator = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
         (scratch / VALIDATOR).write_text(json.dumps("" if validator[:2] == "W/" else validator))
         meter = Meter(total)
         meter.done = there
         raw = cast(BinaryIO, cast(Any, answer.raw))
-        with part.open("ab" if goes_on else "wb") as file:
+        with part.open("ab") as file:
             for chunk in iter(lambda: self.read(raw, meter), b""):
                 file.write(chunk)
                 meter.add(len(chunk))
