@@ -16,10 +16,8 @@ from olive_stage.model_folder import (
     read_tensors,
 )
 from olive_stage.onnx_model import GENAI_CONFIG
-from olive_stage.tokenizer_file import read_tokenizer
+from olive_stage.tokenizer_file import TOKENIZER, read_tokenizer
 from olive_stage.work import invalid
-
-TOKENIZER = "tokenizer.json"
 
 
 def check(params: FinetuneParams, model: Path, data: Path) -> dict[str, float]:

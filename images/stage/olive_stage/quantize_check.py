@@ -10,7 +10,7 @@ from olive_contract.params import Calibration, QuantizeParams
 from olive_stage import rows, template
 from olive_stage.model_folder import check_folder, quantization_of, read_config, read_tensors
 from olive_stage.safetensors_file import Tensor
-from olive_stage.tokenizer_file import read_tokenizer
+from olive_stage.tokenizer_file import TOKENIZER, read_tokenizer
 from olive_stage.work import invalid
 
 GROUP_SIZES = (16, 32, 64, 128, 256)
@@ -97,8 +97,8 @@ def check_rows(asked: Calibration, data: Path, model: Path) -> dict[str, float]:
     texts = [form.render(row) for row in rows.read_rows(data, form)[: asked.samples]]
     found = {"calibrationRows": float(sum(bool(text.strip()) for text in texts))}
     said = f"the calibration data has {found['calibrationRows']:.0f} rows of text"
-    if (model / "tokenizer.json").is_file():
-        tokenizer = read_tokenizer(model / "tokenizer.json", "the model")
+    if (model / TOKENIZER).is_file():
+        tokenizer = read_tokenizer(model / TOKENIZER, "the model")
         lengths = [len(ids.ids) for ids in tokenizer.encode_batch(texts, add_special_tokens=False)]
         found["calibrationTokens"] = float(sum(min(n, asked.maxLength) for n in lengths))
         said += f" with {found['calibrationTokens']:.0f} tokens"

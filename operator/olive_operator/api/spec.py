@@ -7,7 +7,7 @@ test holds the defaults equal.
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from olive_contract.params import Activations, Algorithm, Device, Head, Provider, Schedule
+from olive_contract.params import Activations, Algorithm, Device, Head, Lora, Provider
 from olive_contract.serial import decode
 
 
@@ -47,7 +47,9 @@ class Data:
 
 
 @dataclass(frozen=True)
-class LoraSpec:
+class LoraSpec(Lora):
+    """What the stage takes; here every field has the CRD's default."""
+
     rank: int = 16
     alpha: float = 32.0
     maxSteps: int = 100
@@ -55,18 +57,6 @@ class LoraSpec:
     learningRate: float = 1e-4
     maxLength: int = 512
     seed: int = 0
-    dropout: float = 0.05
-    rankStabilized: bool = False
-    targetModules: tuple[str, ...] = ()
-    excludeModules: tuple[str, ...] = ()
-    layersToTransform: tuple[int, ...] = ()
-    rankPattern: dict[str, int] = field(default_factory=dict)
-    alphaPattern: dict[str, float] = field(default_factory=dict)
-    packing: bool = False
-    gradientCheckpointing: bool | None = None
-    warmupRatio: float = 0.03
-    schedule: Schedule = "linear"
-    weightDecay: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from olive_contract.params import (
     ExportParams,
     FetchParams,
     FinetuneParams,
-    Lora,
     QuantizeParams,
     ReferenceParams,
     RowsParams,
@@ -145,7 +144,7 @@ def _adapter(adapter: Adapter, spec: Spec, model: str, on_gpu: bool) -> Iterator
         yield _convert(name, f"fetch/{name}")
         return
     yield _fetch_data(name, data)
-    lora = _lora(adapter.lora or LoraSpec())
+    lora = adapter.lora or LoraSpec()
     stage = Stage(
         f"finetune/{name}",
         "finetune",
@@ -169,8 +168,3 @@ def _convert(name: str, trained: str) -> Stage:
     return Stage(
         f"adapter/{name}", "adapter", AdapterParams(), {"base": "export", "adapter": trained}
     )
-
-
-def _lora(spec: LoraSpec) -> Lora:
-    """Field by field the same; the spec's defaults are the CRD's."""
-    return Lora(**{f: getattr(spec, f) for f in LoraSpec.__dataclass_fields__})
