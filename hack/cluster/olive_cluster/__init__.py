@@ -2,6 +2,7 @@
 
 The modules, from the bottom: `shell` and `places` (commands and paths), `packages` (of Debian),
 `binaries` and `pki` (what a cluster is made of), `processes` and `sandbox` (where it lives),
-`control_plane` and `node` (its parts), `images`, `volumes` and `gpu` (what is put into it),
-`cluster` (up, down, status) and `cli` (argv).
+`kubectl` (how it is spoken to), `control_plane`, `kwok`, `kueue` and `node` (its parts), `images`,
+`volumes` and `gpu` (what is put into it), `up` (the parts put together), `cluster` (up, down,
+status), `snapshot` (its data) and `cli` (argv).
 """

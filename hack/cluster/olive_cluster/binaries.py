@@ -1,7 +1,8 @@
 """The programs of a cluster, built from the Go module proxy and kept in the cache.
 
 A folder with a go.mod and a go.sum pins each of them. The build is whole or not there: it is
-made beside its place, whose name is the hash of all that went into it, and then renamed.
+made beside its place, whose name is the hash of all that went into it, and then renamed. What a
+program wants applied to its cluster lies in its module as well, and is kept beside it.
 """
 
 import hashlib
@@ -10,11 +11,11 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from olive_cluster.places import BINARIES, MODULES, locked
-from olive_cluster.shell import ClusterError, say
+from olive_cluster.shell import ClusterError, run, say
 
 BUILD = ("-trimpath", "-mod=readonly", "-buildvcs=false")
 ENVIRONMENT = {"CGO_ENABLED": "0", "GOFLAGS": ""}
@@ -22,12 +23,16 @@ ENVIRONMENT = {"CGO_ENABLED": "0", "GOFLAGS": ""}
 
 @dataclass(frozen=True)
 class Module:
-    """One folder of programs: what to build, and the variables that hold its version."""
+    """One folder of programs: what to build, and the variables that hold its version.
+
+    `manifests` names a file for each folder of the module `release` that kustomize makes it from.
+    """
 
     folder: str
     programs: Mapping[str, str]
     release: str = ""
     stamps: tuple[str, ...] = ()
+    manifests: Mapping[str, str] = field(default_factory=dict)
 
     def sources(self) -> list[Path]:
         """The files that decide what is built."""
@@ -53,12 +58,31 @@ class Module:
     def key(self) -> str:
         """The name of the build: a hash of everything that went into it but Go itself."""
         digest = hashlib.sha256(repr((self.programs, BUILD, self.linker_flags())).encode())
+        for manifest in self.manifests.items():
+            digest.update(repr(manifest).encode())
         for source in self.sources():
             digest.update(f"\0{source.name}\0".encode() + source.read_bytes())
         return digest.hexdigest()[:16]
 
 
 _VERSION = "k8s.io/component-base/version."
+KWOK = Module(
+    "kwok",
+    {"kwok": "sigs.k8s.io/kwok/cmd/kwok"},
+    "sigs.k8s.io/kwok",
+    manifests={
+        "node.yaml": "kustomize/stage/node/fast",
+        "heartbeat.yaml": "kustomize/stage/node/heartbeat-with-lease",
+        "pod.yaml": "kustomize/stage/pod/fast",
+    },
+)
+KUEUE = Module(
+    "kueue",
+    {"kueue": "sigs.k8s.io/kueue/cmd/kueue"},
+    "sigs.k8s.io/kueue",
+    ("sigs.k8s.io/kueue/pkg/version.GitVersion={version}",),
+    {"kueue.yaml": "config/default"},
+)
 MODULES_BUILT = (
     Module(
         "kubernetes",
@@ -81,7 +105,14 @@ MODULES_BUILT = (
             _VERSION + "gitTreeState=clean",
         ),
     ),
-    Module("etcd", {"etcd": "go.etcd.io/etcd/server/v3"}),
+    Module(
+        "etcd",
+        {
+            "etcd": "go.etcd.io/etcd/server/v3",
+            "etcdctl": "go.etcd.io/etcd/etcdctl/v3",
+            "etcdutl": "go.etcd.io/etcd/etcdutl/v3",
+        },
+    ),
     Module("pause", {"pause": "."}),
     Module(
         "helm",
@@ -89,6 +120,8 @@ MODULES_BUILT = (
         "helm.sh/helm/v3",
         ("helm.sh/helm/v3/internal/version.version={version}",),
     ),
+    KWOK,
+    KUEUE,
 )
 _MODULE_OF = {program: module for module in MODULES_BUILT for program in module.programs}
 PROGRAMS = tuple(_MODULE_OF)
@@ -132,4 +165,12 @@ def _build(module: Module, folder: Path) -> None:
         if done.returncode != 0:
             raise ClusterError(f"building {program} failed: {done.stderr.strip()[-2000:]}")
         say(f"built {program}")
+    for name, source in module.manifests.items():
+        rendered = run([binary("kubectl"), "kustomize", str(_source(module) / source)])
+        (beside / name).write_text(rendered)
     beside.rename(folder)
+
+
+def _source(module: Module) -> Path:
+    command = ["go", "list", "-m", "-f", "{{.Dir}}", module.release]
+    return Path(run(command, cwd=MODULES / module.folder, env=ENVIRONMENT).strip())

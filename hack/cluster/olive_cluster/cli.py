@@ -4,9 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from olive_cluster import binaries, cluster, gpu, images, volumes
+from olive_cluster import binaries, cluster, gpu, images, snapshot, volumes
 from olive_cluster.places import Places
 from olive_cluster.shell import ClusterError, say
+from olive_cluster.up import Alone
 
 
 def main() -> None:
@@ -25,7 +26,7 @@ def _run(arguments: argparse.Namespace) -> int:
     places = Places(arguments.name)
     match arguments.command:
         case "up":
-            cluster.up(places, only_control_plane=arguments.control_plane)
+            cluster.up(places, _alone(arguments))
             print(places.kubeconfig)
         case "down":
             cluster.down(places, purge=arguments.purge)
@@ -36,6 +37,14 @@ def _run(arguments: argparse.Namespace) -> int:
             if not places.kubeconfig.exists():
                 raise ClusterError(f"cluster {places.name!r} is not up: `python3 hack/cluster up`")
             print(places.kubeconfig)
+        case "stop":
+            cluster.stop(places, arguments.program)
+        case "start":
+            cluster.start(places, arguments.program)
+        case "snapshot":
+            snapshot.save(places, arguments.file)
+        case "restore":
+            snapshot.restore(places, arguments.file)
         case "load":
             images.load(places, arguments.archive, arguments.ref)
         case "images":
@@ -53,6 +62,20 @@ def _run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _alone(arguments: argparse.Namespace) -> Alone | None:
+    """The control plane that is asked for, or None where a node is."""
+    stages = arguments.stages and arguments.stages.resolve()
+    alone = Alone(arguments.kwok, stages, arguments.kueue)
+    if stages and not (alone.nodes and stages.exists()):
+        why = "goes with --kwok" if stages.exists() else "does not exist"
+        raise ClusterError(f"--stages {stages} {why}")
+    if arguments.control_plane:
+        return alone
+    if alone.clients():
+        raise ClusterError("--kwok and --kueue go with --control-plane")
+    return None
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python3 hack/cluster", description=__doc__)
     named = argparse.ArgumentParser(add_help=False)
@@ -64,10 +87,31 @@ def _parser() -> argparse.ArgumentParser:
 
     up = command("up", "bring a cluster up; the last line of stdout is its kubeconfig's path")
     up.add_argument("--control-plane", action="store_true", help="without a node: needs no root")
+    up.add_argument(
+        "--kwok", type=int, default=0, metavar="NODES", help="so many nodes played by kwok"
+    )
+    up.add_argument(
+        "--stages",
+        type=Path,
+        metavar="PATH",
+        help="what kwok does with their pods: Stage objects (default: they run at once, and "
+        "those of Jobs succeed)",
+    )
+    up.add_argument("--kueue", action="store_true", help="Kueue, for Jobs")
     down = command("down", "take a cluster down and remove what it left")
     down.add_argument("--purge", action="store_true", help="the node's image content as well")
     command("status", "tell of every cluster and its processes")
     command("kubeconfig", "print the path of the kubeconfig")
+    for verb, what in (
+        ("stop", "kill one program of a cluster, as a crash would"),
+        ("start", "start it again as it was"),
+    ):
+        command(verb, what).add_argument("program", choices=cluster.PROGRAMS)
+    for verb, what in (
+        ("snapshot", "save etcd's data"),
+        ("restore", "bring it back, and start etcd and the API server with it"),
+    ):
+        command(verb, what).add_argument("file", type=Path)
     load = command("load", "import an image, unless it is there")
     load.add_argument("archive", type=Path, help="an OCI archive or an OCI layout folder")
     load.add_argument("ref", help="its full name, docker.io/… included")

@@ -1,39 +1,39 @@
-"""up, down and status: the parts of a cluster put together, and taken away."""
+"""A cluster as a whole: up, down, status; its programs stopped and started one by one."""
 
 import shutil
 
-from olive_cluster import control_plane, images, node, pki, volumes
-from olive_cluster.binaries import binary
-from olive_cluster.control_plane import NODE_ENDPOINT, answers
-from olive_cluster.packages import install
+from olive_cluster import volumes
+from olive_cluster.kueue import await_kueue
 from olive_cluster.places import CLUSTERS, CONTAINERD, Places, locked
 from olive_cluster.processes import Processes
-from olive_cluster.sandbox import close_sandbox, open_sandbox, pod_cgroups
-from olive_cluster.shell import ClusterError, require_root, run, say
+from olive_cluster.sandbox import close_sandbox
+from olive_cluster.shell import ClusterError, say
+from olive_cluster.up import Alone, await_api_server, bring_up_alone, bring_up_node
+
+PROGRAMS = ("etcd", "apiserver", "controller-manager", "scheduler", "kwok", "kueue")
+"""Those that can be stopped and started: the processes are named so."""
 
 
-def up(places: Places, *, only_control_plane: bool) -> None:
-    """Bring a cluster up, unless it is."""
+def up(places: Places, alone: Alone | None) -> None:
+    """Bring a cluster up, with a node or as a control plane alone, unless it is."""
     with locked(places.root):
         processes = Processes(places)
         running = processes.all()
         if running and all(running.values()):
-            if only_control_plane == ("kubelet" in running):
-                kind = "has no node" if "kubelet" not in running else "has a node"
-                raise ClusterError(f"cluster {places.name!r} is up but {kind}: use another --name")
+            _require_same(places, set(running), alone)
             say(f"cluster {places.name!r} is already up")
-            if not only_control_plane:
-                _refill(places)
+            if alone is None:
+                volumes.refill(places)
             return
         if any(running.values()):
             dead = next(name for name, pid in running.items() if pid is None)
             raise ClusterError(
-                f"cluster {places.name!r} is half up ({dead} is not running): "
-                f"`python3 hack/cluster down --name {places.name}` first\n{processes.log_end(dead)}"
+                f"cluster {places.name!r} is half up ({dead} is not running): `python3 hack/cluster"
+                f" down --name {places.name}` first\n{processes.log_end(dead)}"
             )
         _remove(processes)  # of a cluster that ended with the machine, say
         try:
-            _control_plane(processes) if only_control_plane else _node(processes)
+            bring_up_alone(processes, alone) if alone else bring_up_node(processes)
         except ClusterError as error:
             if not places.logs.exists():
                 raise
@@ -65,69 +65,36 @@ def status() -> bool:
     return healthy
 
 
+def stop(places: Places, program: str) -> None:
+    """Kill one program of a cluster, as a crash would."""
+    with locked(places.root):
+        Processes(places).stop(program)
+
+
+def start(places: Places, program: str) -> None:
+    """Start a program of a cluster again, as it was, and wait for the API server and Kueue."""
+    with locked(places.root):
+        processes = Processes(places)
+        processes.start_again(program)
+        if processes.pid("etcd") and processes.pid("apiserver"):
+            await_api_server(processes)
+            if program == "kueue":
+                await_kueue(processes)
+
+
 def _clusters() -> list[Places]:
     return [Places(path.name) for path in sorted(CLUSTERS.glob("*")) if path.is_dir()]
 
 
-def _control_plane(processes: Processes) -> None:
-    places = processes.places
-    install("openssl")
-    endpoint = control_plane.local_endpoint()
-    places.make()
-    control_plane.write_identities(places, endpoint, [])
-    control_plane.start_api_server(processes, endpoint, with_node=False)
-    _await_api_server(processes)
-    control_plane.start_controllers(processes)
-    _await_accounts(processes)
-
-
-def _node(processes: Processes) -> None:
-    places = processes.places
-    require_root("a cluster with a node (without one: --control-plane)")
-    install("containerd", "runc", "ip", "iptables", "nsenter", "openssl", node.BRIDGE_PLUGIN)
-    if pod_cgroups():
-        raise ClusterError("another kubelet's pods run on this machine (control group kubepods)")
-    binary("kubelet")  # whatever has to be built is built before anything is set up
-    binary("etcd")
-    places.make()
-    clients = [pki.SCHEDULER, pki.PROXY, pki.kubelet(places.name)]
-    control_plane.write_identities(places, NODE_ENDPOINT, clients)
-    node.write_config(places)
-    open_sandbox(processes)
-    node.start_containerd(processes)
-    control_plane.start_api_server(processes, NODE_ENDPOINT, with_node=True)
-    containerd = [*images.ctr(places), "version"]
-    processes.until("an answer of containerd", lambda: bool(run(containerd, check=False)))
-    images.load_pause(places)
-    _await_api_server(processes)
-    control_plane.start_controllers(processes)
-    processes.start("scheduler", [binary("kube-scheduler"), *control_plane.scheduler()])
-    node.start_node(processes)
-    _refill(places)
-    ready = "--output=jsonpath={.status.conditions[?(@.type=='Ready')].status}"
-    get_node = ("get", "node", places.name, ready)
-    processes.until(
-        "node that is Ready",
-        lambda: answers(places, *get_node) and "True" in control_plane.kubectl(places, *get_node),
-    )
-    _await_accounts(processes)
-    say(f"node {places.name!r} is Ready")
-
-
-def _refill(places: Places) -> None:
-    volumes.offer(places, volumes.POOL, "100Gi", volumes.DEFAULT_CLASS)
-
-
-def _await_api_server(processes: Processes) -> None:
-    ready = ("get", "--raw=/readyz")
-    processes.until("API server that is ready", lambda: answers(processes.places, *ready))
-    say("the API server is ready")
-
-
-def _await_accounts(processes: Processes) -> None:
-    """Wait until pods can be created: each has a service account, `default` if no other."""
-    account = ("get", "serviceaccount", "default", "--namespace=default", "--output=name")
-    processes.until("default service account", lambda: answers(processes.places, *account))
+def _require_same(places: Places, running: set[str], alone: Alone | None) -> None:
+    """Raise where a cluster of that name is up, but is not the one that is wanted."""
+    wanted = [client.file for client in alone.clients()] if alone else ["kubelet"]
+    other = [f"no {name}" for name in wanted if name not in running]
+    if alone and "kubelet" in running:
+        other.append("a node")
+    if other:
+        has = " and ".join(other)
+        raise ClusterError(f"cluster {places.name!r} is up but has {has}: use another --name")
 
 
 def _remove(processes: Processes) -> None:

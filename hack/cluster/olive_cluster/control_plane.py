@@ -1,8 +1,10 @@
 """etcd, the API server, the controllers and the scheduler: their commands and their start."""
 
 import json
+import secrets
 import socket
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from olive_cluster import pki
@@ -10,11 +12,26 @@ from olive_cluster.binaries import binary
 from olive_cluster.places import Places
 from olive_cluster.processes import Processes
 from olive_cluster.sandbox import NODE_ADDRESS, SERVICES
-from olive_cluster.shell import ClusterError, run
+from olive_cluster.shell import ClusterError
 
 # Relative: every process works in the cluster's folder. No port, no TLS, no one else's access.
 ETCD = "unix://etcd:0"
+ETCD_MEMBER = (
+    "--name=etcd",
+    "--initial-advertise-peer-urls=unix://etcd-peer:0",
+    "--initial-cluster=etcd=unix://etcd-peer:0",
+)
 ISSUER = "https://kubernetes.default.svc.cluster.local"
+
+# Thousands of objects are created and changed in a minute here, and nobody else is held up.
+CLIENT_LIMITS = ("--kube-api-qps=1000", "--kube-api-burst=2000")
+AUDIT_POLICY = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [{"level": "Metadata"}],
+}
+"""Every request, reads included, and when it was answered; no bodies."""
 
 
 @dataclass(frozen=True)
@@ -34,23 +51,27 @@ NODE_ENDPOINT = Endpoint(NODE_ADDRESS, 6443)
 
 
 def local_endpoint() -> Endpoint:
-    """A free port of this machine's loopback, for a control plane without a node."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return Endpoint("127.0.0.1", probe.getsockname()[1])
+    """A free port of this machine's loopback, for a control plane without a node.
+
+    The kernel gives ports from 32768 upward to anybody, so one below is still free at a restart.
+    """
+    for _ in range(100):
+        port = 20000 + secrets.randbelow(12000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return Endpoint("127.0.0.1", port)
+    raise ClusterError("no free port on 127.0.0.1 between 20000 and 32000")
 
 
 def etcd() -> list[str]:
     """etcd for one client on this machine; its data is not meant to survive a power cut."""
     return [
-        "--name=etcd",
         "--data-dir=etcd",
         "--unsafe-no-fsync",
         f"--listen-client-urls={ETCD}",
         f"--advertise-client-urls={ETCD}",
         "--listen-peer-urls=unix://etcd-peer:0",
-        "--initial-advertise-peer-urls=unix://etcd-peer:0",
-        "--initial-cluster=etcd=unix://etcd-peer:0",
+        *ETCD_MEMBER,
         "--log-level=warn",
     ]
 
@@ -81,8 +102,14 @@ def api_server(endpoint: Endpoint, *, with_node: bool) -> list[str]:
             "--kubelet-client-key=pki/admin.key",
             "--kubelet-preferred-address-types=InternalIP",
         ]
-    # Loopback is no address that pods could use, so none is published for them.
-    return [*flags, "--endpoint-reconciler-type=none"]
+    return [
+        *flags,
+        # Loopback is no address that pods could use, so none is published for them.
+        "--endpoint-reconciler-type=none",
+        "--audit-policy-file=config/audit.json",
+        "--audit-log-path=logs/audit.log",
+        "--audit-log-maxsize=100000",  # one file, whatever its size (in MiB)
+    ]
 
 
 def controller_manager() -> list[str]:
@@ -92,6 +119,8 @@ def controller_manager() -> list[str]:
         "--secure-port=0",
         "--leader-elect=false",
         "--use-service-account-credentials",
+        "--concurrent-job-syncs=50",
+        *CLIENT_LIMITS,
         "--root-ca-file=pki/ca.crt",
         "--service-account-private-key-file=pki/tokens.key",
         "--cluster-signing-cert-file=pki/ca.crt",
@@ -101,7 +130,8 @@ def controller_manager() -> list[str]:
 
 def scheduler() -> list[str]:
     """The scheduler, with its profiles as they come."""
-    return ["--kubeconfig=config/scheduler", "--secure-port=0", "--leader-elect=false"]
+    own = ["--kubeconfig=config/scheduler", "--secure-port=0", "--leader-elect=false"]
+    return [*own, *CLIENT_LIMITS]
 
 
 def write_identities(places: Places, endpoint: Endpoint, others: Iterable[pki.Identity]) -> None:
@@ -117,6 +147,7 @@ def write_identities(places: Places, endpoint: Endpoint, others: Iterable[pki.Id
 
 def start_api_server(processes: Processes, endpoint: Endpoint, *, with_node: bool) -> None:
     """Start etcd and the API server; the latter tries again until the former listens."""
+    (processes.places.config / "audit.json").write_text(json.dumps(AUDIT_POLICY))
     processes.start("etcd", [binary("etcd"), *etcd()])
     flags = api_server(endpoint, with_node=with_node)
     processes.start("apiserver", [binary("kube-apiserver"), *flags])
@@ -128,20 +159,6 @@ def start_controllers(processes: Processes) -> None:
     processes.start("controller-manager", command)
 
 
-def kubectl(places: Places, *arguments: str, stdin: str | None = None) -> str:
-    """kubectl as the cluster's administrator."""
-    return run([binary("kubectl"), f"--kubeconfig={places.kubeconfig}", *arguments], stdin=stdin)
-
-
-def apply(places: Places, manifests: list[dict[str, object]]) -> None:
-    """Create or update objects."""
-    items = {"apiVersion": "v1", "kind": "List", "items": manifests}
-    kubectl(places, "apply", "--filename=-", stdin=json.dumps(items))
-
-
-def answers(places: Places, *arguments: str) -> bool:
-    """Whether kubectl succeeds and says something: a condition to wait for."""
-    try:
-        return bool(kubectl(places, *arguments).strip())
-    except ClusterError:
-        return False
+def start_scheduler(processes: Processes) -> None:
+    """Start the scheduler."""
+    processes.start("scheduler", [binary("kube-scheduler"), *scheduler()])

@@ -2,7 +2,7 @@
 
 import json
 
-from olive_cluster.control_plane import kubectl
+from olive_cluster.kubectl import kubectl
 from olive_cluster.places import Places
 from olive_cluster.sandbox import require_node
 

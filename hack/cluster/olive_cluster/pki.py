@@ -30,6 +30,8 @@ ADMIN = Identity("admin", "admin", "system:masters")
 CONTROLLER_MANAGER = Identity("controller-manager", "system:kube-controller-manager")
 SCHEDULER = Identity("scheduler", "system:kube-scheduler")
 PROXY = Identity("proxy", "system:kube-proxy")
+KWOK = Identity("kwok", "kwok", "system:masters")
+KUEUE = Identity("kueue", "kueue", "system:masters")
 
 
 def kubelet(node: str) -> Identity:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 STARTED = time.monotonic()
 
@@ -22,6 +23,7 @@ def run(
     command: Sequence[str],
     *,
     stdin: str | None = None,
+    cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     check: bool = True,
 ) -> str:
@@ -33,6 +35,7 @@ def run(
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
             text=True,
+            cwd=cwd,
             env=None if env is None else {**os.environ, **env},
         )
     except FileNotFoundError:

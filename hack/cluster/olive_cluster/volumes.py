@@ -7,7 +7,7 @@ that is not root can write. Nothing provisions them, hence the pool, which `offe
 import json
 from pathlib import Path
 
-from olive_cluster.control_plane import apply, kubectl
+from olive_cluster.kubectl import apply, kubectl
 from olive_cluster.places import Places
 from olive_cluster.sandbox import enter_sandbox, require_node
 from olive_cluster.shell import run
@@ -45,6 +45,11 @@ def offer(places: Places, count: int, size: str, storage_class: str, tmpfs: str 
             run([*enter_sandbox(places), *mount])
         made.append(volume_manifest(name, folder, size, storage_class, places.name))
     apply(places, [_class(storage_class), *made])
+
+
+def refill(places: Places) -> None:
+    """See to it that the pool of the default class is full."""
+    offer(places, POOL, "100Gi", DEFAULT_CLASS)
 
 
 def _empty(folder: Path, places: Places) -> None:
