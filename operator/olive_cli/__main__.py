@@ -28,6 +28,11 @@ def _run(arguments: argparse.Namespace) -> int:
         from olive_cli.watch import watch
 
         return watch(cluster, arguments.name, arguments.timeout)
+    if arguments.command != "ask":
+        from olive_cli.change import change
+
+        print(change(cluster, arguments.name, arguments.command))
+        return 0
     from olive_cli.ask import Question, ask
 
     question = Question(
@@ -45,7 +50,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="kubectl olive", description="Follow an OptimizationJob, and ask what it serves."
+        prog="kubectl olive",
+        description="Follow an OptimizationJob, steer it, and ask what it serves.",
     )
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("name", metavar="NAME", help="the OptimizationJob")
@@ -61,6 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     watch.add_argument(
         "--timeout", type=_whole, metavar="S", help="give up after S seconds; default: never"
     )
+    command("retry", "try again what has failed, with a fresh count of failures")
+    command("suspend", "run nothing of a job until it is resumed; what is served stays")
+    command("resume", "let a suspended job go on")
     ask = command("ask", "ask the served model a question and stream its answer")
     ask.add_argument("question", metavar="QUESTION")
     ask.add_argument(

@@ -1,6 +1,7 @@
-"""The API server, by the official client: one job read and watched."""
+"""The API server, by the official client: one job read, watched and changed."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +70,24 @@ class JobStream:
         except urllib3.exceptions.HTTPError as error:
             raise Unreachable(str(error)) from None
 
+    def patch(self, change: Mapping[str, Any]) -> None:
+        """Merge the change into the object."""
+        try:
+            self.api.patch_namespaced_custom_object(
+                GROUP,
+                VERSION,
+                self.namespace,
+                PLURAL,
+                self.name,
+                change,
+                _content_type="application/merge-patch+json",
+                _request_timeout=20,
+            )
+        except ApiException as error:
+            raise _told(error) from None
+        except urllib3.exceptions.HTTPError as error:
+            raise Unreachable(str(error)) from None
+
     def events(self, version: str, seconds: float) -> Iterator[tuple[str, Body]]:
         """(type, object) of each change after ``version``, for so many seconds at most."""
         stream = _k8s.watch.Watch().stream(
@@ -96,4 +115,12 @@ def _told(error: ApiException) -> Exception:
         return Gone()
     if error.status is None or error.status == 429 or error.status >= 500:
         return Unreachable(f"{error.status} {error.reason}")
-    return CliError(f"the API server refuses ({error.status} {error.reason}): check your rights")
+    return CliError(f"the API server refuses ({error.status} {error.reason}): {_sentence(error)}")
+
+
+def _sentence(error: ApiException) -> str:
+    """Its own sentence, which names the right that is missing or the field that is wrong."""
+    try:
+        return str(json.loads(error.body or "")["message"])
+    except (ValueError, KeyError, TypeError):
+        return "check your rights"

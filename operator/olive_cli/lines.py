@@ -12,6 +12,11 @@ STEP = 20
 def changes(before: Job | None, after: Job) -> Iterator[str]:
     """The lines that the step from one status to the next is worth."""
     known = {s.name: s for s in before.stages} if before else {}
+    if rests := words.rests(after):
+        if not (before and words.rests(before)):
+            yield rests
+    elif before and words.rests(before):
+        yield f"{after.name} goes on"
     width = max((len(s.name) for s in after.stages), default=0)
     for stage in after.stages:
         if _told(stage) and _mark(stage) != _mark(known.get(stage.name)):
@@ -30,7 +35,8 @@ def _mark(stage: Stage | None) -> tuple[object, ...]:
     if stage is None:
         return ()
     if stage.state == "Running":
-        return (stage.state, stage.attempt, (stage.percent or 0) // STEP)
+        step = (stage.percent or 0) // STEP
+        return (stage.state, stage.attempt, step, stage.reason == "NoProgress")
     return (stage.state, words.note(stage))
 
 

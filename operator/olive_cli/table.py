@@ -41,7 +41,8 @@ def table(found: Job, elapsed: float, now: datetime, width: int) -> RenderableTy
         grid.add_row(*cells[: len(grid.columns)])
     if found.serving:
         grid.add_row("serving", *_serving_cells(found))
-    return Group(title, grid)
+    rests = words.rests(found)
+    return Group(title, *([Text(rests, "yellow")] if rests else []), grid)
 
 
 def _cells(stage: Stage, now: datetime) -> list[RenderableType]:

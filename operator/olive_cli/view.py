@@ -8,7 +8,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage. ``seconds`` is what it took; one that runs has ``started``; ``again``: a retry."""
+    """One stage. ``seconds`` is what it took; one that runs has ``started``; ``again``: a retry.
+
+    ``failures`` count against the limit; ``failure`` is what the last of them said.
+    """
 
     name: str
     state: str
@@ -24,6 +27,8 @@ class Stage:
     gpu_seconds: int = 0
     pod: str = ""
     again: datetime | None = None
+    failures: int = 0
+    failure: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,10 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Job:
-    """A job's status. ``verdict`` is None as long as the operator has something to do."""
+    """A job's status. ``verdict`` is None as long as the operator has something to do.
+
+    ``suspended`` is what the spec asks for; the operator follows a moment later.
+    """
 
     namespace: str
     name: str
@@ -57,11 +65,12 @@ class Job:
     stages: tuple[Stage, ...]
     serving: Serving | None
     verdict: Verdict | None
+    suspended: bool = False
 
     @property
-    def failed(self) -> list[Stage]:
-        """The stages that are in the way, with a pod whose log may tell more."""
-        return [s for s in self.stages if s.state == "Failed"]
+    def in_the_way(self) -> list[Stage]:
+        """The stages that have failed or say nothing any more, whose log may tell more."""
+        return [s for s in self.stages if s.state == "Failed" or s.reason == "NoProgress"]
 
 
 def job(body: Mapping[str, Any]) -> Job:
@@ -77,6 +86,7 @@ def job(body: Mapping[str, Any]) -> Job:
         stages=tuple(_stage(s) for s in status.get("stages", ())),
         serving=_serving(serving) if serving else None,
         verdict=_verdict(meta.get("generation", 0), status.get("conditions", ())),
+        suspended=body.get("spec", {}).get("suspend", False),
     )
 
 
@@ -96,6 +106,8 @@ def _stage(body: Mapping[str, Any]) -> Stage:
         gpu_seconds=body.get("gpuSeconds", 0),
         pod=body.get("pod", ""),
         again=_instant(body.get("retryAt")),
+        failures=body.get("failures", 0),
+        failure=body.get("lastFailure", ""),
     )
 
 

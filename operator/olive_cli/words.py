@@ -31,6 +31,10 @@ def _built(stage: Stage) -> bool:
     return stage.state == "Succeeded" and not stage.cached
 
 
+_DONE = {"NotNeeded": "not needed"}
+"""What is said of a stage that is done without an artifact of its own."""
+
+
 def note(stage: Stage) -> str:
     """What is to be said of a stage beside its state; empty if nothing is."""
     if stage.state == "Running":
@@ -38,7 +42,7 @@ def note(stage: Stage) -> str:
     if stage.reason == "GateFailed":
         return f"{stage.reason}: {stage.message}"
     if stage.state == "Succeeded":
-        return "cached" if stage.cached else "built"
+        return _DONE.get(stage.reason, "cached" if stage.cached else "built")
     if stage.state == "Waiting" or stage.reason in _PASSING:
         return f"attempt {stage.attempt}" if stage.attempt > 1 else ""
     why = f"{stage.reason}: {stage.message}" if stage.message else stage.reason
@@ -46,6 +50,8 @@ def note(stage: Stage) -> str:
 
 
 def _running(stage: Stage) -> str:
+    if stage.reason == "NoProgress":
+        return f"{stage.reason}: {stage.message}"
     parts = [f"attempt {stage.attempt}"] if stage.attempt > 1 else []
     if stage.remaining is not None:
         parts.append(f"{stage.remaining} s left")
@@ -63,6 +69,16 @@ def serving(found: Serving) -> str:
     return "  ".join(words)
 
 
+def rests(found: Job) -> str:
+    """What a suspended job waits for; empty of any other."""
+    if found.phase != "Suspended":
+        return ""
+    return (
+        f"{found.name} is suspended and runs nothing; "
+        f"go on: kubectl olive resume {found.name} -n {found.namespace}"
+    )
+
+
 def outcome(found: Job) -> str:
     """The last word on a job that is at rest: what it came to, and what to do about it."""
     if found.verdict is None:
@@ -71,7 +87,7 @@ def outcome(found: Job) -> str:
     lines = [f"{found.name} is {head}: {found.verdict.reason}: {found.verdict.message}"]
     if found.verdict.ok and found.serving:
         lines.append(f"  ask it:   kubectl olive ask {found.name} -n {found.namespace} QUESTION")
-    for stage in found.failed:
+    for stage in found.in_the_way:
         if stage.pod:
             lines.append(f"  its log:  kubectl logs -n {found.namespace} {stage.pod}")
     if not found.verdict.ok:

@@ -1,8 +1,9 @@
 """JSON to frozen dataclasses, strictly: what does not fit is an error that names its path."""
 
 import types
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import Enum
+from functools import cache
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
@@ -57,7 +58,7 @@ def _first(hints: tuple[Any, ...], value: Any, path: str) -> Any:
 def _object(to: type[Any], value: Any, path: str) -> Any:
     if not isinstance(value, dict):
         raise ValueError(f"{path or to.__name__}: an object is needed, not {value!r}")
-    hints, known = get_type_hints(to), {f.name: f for f in fields(to)}
+    hints, known = _fields_of(to)  # type: ignore[arg-type]  # a class is hashable
     if unknown := sorted(set(value) - set(known)):
         raise ValueError(f"{path or to.__name__}: unknown field {unknown[0]!r}")
     found = {
@@ -69,6 +70,12 @@ def _object(to: type[Any], value: Any, path: str) -> Any:
         if name not in found and field.default is MISSING and field.default_factory is MISSING:
             raise ValueError(f"{path or to.__name__}: field {name!r} is missing")
     return to(**found)
+
+
+@cache
+def _fields_of(to: type[Any]) -> tuple[dict[str, Any], dict[str, Field[Any]]]:
+    """Types and fields by name; to find them takes longer than all the rest."""
+    return get_type_hints(to), {f.name: f for f in fields(to)}
 
 
 def _scalar(hint: Any, value: Any, path: str) -> Any:

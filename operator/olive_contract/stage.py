@@ -19,7 +19,8 @@ class StageInput:
     """Everything one attempt needs to know. It is the pod's only argument, as JSON.
 
     ``name`` is the stage's name in the graph (``finetune/travel``); ``key`` the artifact to make,
-    empty for fetch stages, whose key is found from the content; ``inputs`` role → artifact key.
+    empty for fetch stages, whose key is found from the content; ``inputs`` role → artifact key;
+    ``less``: how often to halve what is held in memory at once, without changing the result.
     """
 
     name: str
@@ -28,6 +29,7 @@ class StageInput:
     inputs: dict[str, str] = field(default_factory=dict)
     key: str = ""
     store: str = "/store"
+    less: int = 0
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)

@@ -7,8 +7,9 @@ Layout below the root::
     .scratch/<key>/                 what a stage keeps across attempts (checkpoints)
     .scratch/fetch-<key>/           what a fetch has of a source so far, and the lock on it
 
-An artifact is written beside, hashed, fsynced and renamed into place. Readers verify what they
-read. Safe for several writers of one key at once: the first rename wins, the others find it there.
+An artifact is written beside, hashed, fsynced and renamed into place; it is removed by a rename out
+of sight. Readers verify what they read. Safe for several writers of one key at once: the first
+rename wins, the others find it there.
 """
 
 import os
@@ -20,6 +21,7 @@ from pathlib import Path
 
 from olive_contract.artifact import ARTIFACT_FILE, Artifact, files_of, hashes
 from olive_contract.failures import FailureClass, StageFailure
+from olive_contract.removal import aside, delete, fsync, last_written
 
 
 class Store:
@@ -33,9 +35,13 @@ class Store:
         return self.root / key
 
     def scratch(self, key: str) -> Path:
-        """A folder that survives attempts, made if it is not there; gone once the artifact is."""
-        folder = self.root / ".scratch" / key
-        folder.mkdir(parents=True, exist_ok=True)
+        """A folder that survives attempts, made if it is not there; gone once the artifact is.
+
+        To have asked for it is to have used it: what nobody uses is left over one day.
+        """
+        folder = self._scratch() / key
+        folder.mkdir(exist_ok=True)
+        os.utime(folder)
         return folder
 
     def find(self, key: str) -> Artifact | None:
@@ -76,10 +82,30 @@ class Store:
 
     def discard(self, key: str) -> None:
         """Take a damaged artifact out of sight, so that it can be made again."""
-        if self.path(key).exists():
-            aside = Path(tempfile.mkdtemp(prefix=f"{key}-", dir=self._building()))
-            os.rename(self.path(key), aside / "damaged")
-            shutil.rmtree(aside, ignore_errors=True)
+        if damaged := self._aside(self.path(key), key):
+            shutil.rmtree(damaged, ignore_errors=True)
+
+    def remove(self, key: str) -> None:
+        """Remove the artifact and all that was left of making it; nobody makes or reads it now.
+
+        It is out of sight before the first file goes, and whoever is stopped here may begin again.
+        """
+        self._aside(self.path(key), key)
+        self._aside(self.root / ".scratch" / key, key)
+        for folder in self._building().glob(f"{key}-*"):
+            delete(folder)
+
+    def leftovers(self, before: float) -> Iterator[Path]:
+        """What lies in .building and .scratch and was last written to before this (Unix time)."""
+        for folder in (self._building(), self._scratch()):
+            for path in sorted(folder.iterdir()):
+                if last_written(path) < before:
+                    yield path
+
+    def clear(self, leftover: Path) -> None:
+        """Remove one of the leftovers; nobody finds half of it."""
+        if hidden := self._aside(leftover, "left"):
+            delete(hidden)
 
     @contextmanager
     def building(self, key: str) -> Iterator[Path]:
@@ -95,23 +121,32 @@ class Store:
         """Make the artifact visible, whole: files to disk, ``artifact.json``, then the name."""
         for path in files_of(folder):
             path.chmod(0o664)  # libraries write 0600; readers are other users of the volume
-            _fsync(path)
+            fsync(path)
         note = folder / ARTIFACT_FILE
         note.write_text(artifact.to_json())
-        _fsync(note)
+        fsync(note)
         for parent in [folder, *(p for p in folder.rglob("*") if p.is_dir())]:
             parent.chmod(0o775)
-            _fsync(parent)
+            fsync(parent)
         try:
             os.rename(folder, self.path(artifact.key))
         except OSError:
             if self.find(artifact.key) is None:
                 raise
-        _fsync(self.root)
+        fsync(self.root)
         shutil.rmtree(self.root / ".scratch" / artifact.key, ignore_errors=True)
 
+    def _aside(self, path: Path, name: str) -> Path | None:
+        return aside(path, self._building(), name)
+
     def _building(self) -> Path:
-        folder = self.root / ".building"
+        return self._made(".building")
+
+    def _scratch(self) -> Path:
+        return self._made(".scratch")
+
+    def _made(self, name: str) -> Path:
+        folder = self.root / name
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
@@ -120,11 +155,3 @@ def _missing(key: str, why: str) -> StageFailure:
     return StageFailure(
         FailureClass.INPUT_MISSING, f"artifact {key[:12]} cannot be read: {why}", missing=key
     )
-
-
-def _fsync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -29,8 +29,11 @@ def main() -> None:
     )
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
     logging.getLogger("kopf").setLevel(logging.INFO if options.verbose else logging.WARNING)
+    # That kopf, in its thread, hears no signals: it is not to.
+    logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
     try:
         settings = config.load(options.config)
+        startup.lease_namespace(settings)
     except (OSError, ValueError) as error:
         print(f"olive-operator: {options.config}: {error}", file=sys.stderr)
         sys.exit(2)

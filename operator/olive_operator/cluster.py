@@ -1,19 +1,17 @@
 """The Kubernetes API behind a small protocol: every call that changes or asks something."""
 
-import json
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
 
 import aiohttp
-from kubernetes.aio.client import ApiClient
-from kubernetes.aio.dynamic import DynamicClient
-from kubernetes.aio.dynamic.exceptions import DynamicApiError
 
 from olive_operator import labels
 from olive_operator.api.seen import Ref
+from olive_operator.apiserver import ApiError, ApiServer
 
 Manifest = dict[str, Any]
 
-_PATHS = {
+_PATHS: Final[Mapping[str, str]] = {
     "OptimizationJob": f"/apis/{labels.API_VERSION}/namespaces/{{}}/optimizationjobs",
     "Artifact": f"/apis/{labels.API_VERSION}/namespaces/{{}}/artifacts",
     "Job": "/apis/batch/v1/namespaces/{}/jobs",
@@ -24,43 +22,48 @@ _PATHS = {
     "Pod": "/api/v1/namespaces/{}/pods",
     "Event": "/api/v1/namespaces/{}/events",
 }
-_LOG_LINES = 40
-
-
-class ClusterError(Exception):
-    """The API server refused a request; the text is its own sentence."""
-
-    def __init__(self, error: DynamicApiError) -> None:
-        try:
-            said = json.loads(error.body or "")
-        except ValueError:
-            said = {}
-        super().__init__(f"{error.status} {said.get('message', error.reason)}")
-        self.status = error.status
-        causes = (said.get("details") or {}).get("causes") or []
-        self.causes = {cause.get("reason", "") for cause in causes}
+_KUEUE: Final = "/apis/kueue.x-k8s.io"
+_OWNERS = frozenset({"OptimizationJob", "Job", "Deployment"})
+"""Of these the pods are to be gone before the object is."""
+_LOG_LINES = "40"
+_LOG_SECONDS = 5.0
 
 
 class Cluster(Protocol):
-    """What carrying out a plan, and following it, needs of a cluster."""
+    """What carrying out a plan, and following it, needs of a cluster. All raise ApiError."""
 
-    async def create(self, manifest: Manifest) -> None:
-        """Create the object; one of that name that is there already is left as it is.
+    async def create(self, manifest: Manifest) -> Manifest | None:
+        """Create the object; it as it is then. None, and nothing done, if one of the name is there.
 
         In a namespace that is being deleted nothing is created, and nothing is missed.
         """
 
-    async def apply(self, manifest: Manifest) -> None:
+    async def apply(self, manifest: Manifest) -> Manifest:
         """Server-side apply under our field manager."""
 
-    async def delete(self, namespace: str, ref: Ref) -> None:
-        """Delete the object and, in the background, what it owns; absent is fine."""
+    async def patch(self, namespace: str, ref: Ref, patch: Manifest) -> Manifest | None:
+        """Merge the patch into the object; it as it is then. None if it is gone, or another uid."""
+
+    async def delete(self, namespace: str, ref: Ref, uid: str, version: int = 0) -> None:
+        """Delete the object once what it owns is gone, unless it is another by now; absent is fine.
+
+        With a ``version``, not if it has changed since.
+        """
 
     async def write_status(self, manifest: Manifest) -> Manifest | None:
-        """Apply the status; the object as it is then, or None if it is gone."""
+        """Apply the status; the object as it is then.
+
+        None if there is no object of this uid at this version any more: who plans is behind.
+        """
 
     async def log(self, namespace: str, pod: str) -> list[str]:
         """The last lines of a pod's log; none if there is no log (yet)."""
+
+    async def warning(self, namespace: str, ref: Ref) -> str:
+        """The newest warning about an object, empty if there is none."""
+
+    async def local_queue(self, namespace: str, name: str) -> str:
+        """Why this LocalQueue of Kueue cannot be used, empty if it is there."""
 
     async def served(self, address: str) -> frozenset[str] | None:
         """Keys of what the serving pod at ``address`` has loaded; None: no answer."""
@@ -69,33 +72,45 @@ class Cluster(Protocol):
 class KubernetesCluster:
     """The real one."""
 
-    def __init__(self, api: ApiClient, http: aiohttp.ClientSession) -> None:
-        self._dynamic: Any = DynamicClient(api)
-        self._http = http
+    def __init__(self, server: ApiServer, http: aiohttp.ClientSession) -> None:
+        self._server, self._http = server, http
 
-    async def create(self, manifest: Manifest) -> None:
+    async def create(self, manifest: Manifest) -> Manifest | None:
         try:
-            await self._request("post", _collection(manifest), body=manifest)
-        except ClusterError as error:
-            if error.status != 409 and "NamespaceTerminating" not in error.causes:
-                raise
+            return await self._server.request("POST", _collection(manifest), manifest)
+        except ApiError as error:
+            if error.status == 409 or "NamespaceTerminating" in error.causes:
+                return None
+            raise
 
-    async def apply(self, manifest: Manifest) -> None:
-        await self._apply(_object(manifest), manifest)
+    async def apply(self, manifest: Manifest) -> Manifest:
+        return await self._apply(_object(manifest), manifest)
 
-    async def delete(self, namespace: str, ref: Ref) -> None:
+    async def patch(self, namespace: str, ref: Ref, patch: Manifest) -> Manifest | None:
         path = f"{_PATHS[ref.kind].format(namespace)}/{ref.name}"
+        merge = "application/merge-patch+json"
         try:
-            await self._request("delete", path, propagation_policy="Background")
-        except ClusterError as error:
-            if error.status != 404:
+            return await self._server.request("PATCH", path, patch, content_type=merge)
+        except ApiError as error:
+            if error.status in (404, 409):
+                return None
+            raise
+
+    async def delete(self, namespace: str, ref: Ref, uid: str, version: int = 0) -> None:
+        path = f"{_PATHS[ref.kind].format(namespace)}/{ref.name}"
+        first = "Foreground" if ref.kind in _OWNERS else "Background"
+        only = {"uid": uid, **({"resourceVersion": str(version)} if version else {})}
+        options = {"propagationPolicy": first, "preconditions": only}
+        try:
+            await self._server.request("DELETE", path, options)
+        except ApiError as error:
+            if error.status not in (404, 409):
                 raise
 
     async def write_status(self, manifest: Manifest) -> Manifest | None:
         try:
             return await self._apply(f"{_object(manifest)}/status", manifest)
-        except ClusterError as error:
-            # A conflict on the uid: the job was deleted and another of its name is there.
+        except ApiError as error:
             if error.status in (404, 409):
                 return None
             raise
@@ -103,13 +118,45 @@ class KubernetesCluster:
     async def log(self, namespace: str, pod: str) -> list[str]:
         path = f"{_PATHS['Pod'].format(namespace)}/{pod}/log"
         try:
-            response = await self._dynamic.request(
-                "get", path, query_params=[("tailLines", _LOG_LINES)], serialize=False
+            text = await self._server.text(
+                "GET", path, query=[("tailLines", _LOG_LINES)], accept="*/*", seconds=_LOG_SECONDS
             )
-        except DynamicApiError:
+        except ApiError:
             return []
-        text: str = (await response.read()).decode(errors="replace")
-        return text.splitlines()
+        return text.decode(errors="replace").splitlines()
+
+    async def warning(self, namespace: str, ref: Ref) -> str:
+        about = f"involvedObject.kind={ref.kind},involvedObject.name={ref.name},type=Warning"
+        path, query = _PATHS["Event"].format(namespace), [("fieldSelector", about)]
+        try:
+            found = await self._server.request("GET", path, query=query)
+        except ApiError:
+            return ""
+        newest: Manifest = max(found["items"], key=_last_seen, default={})
+        return str(newest.get("message") or "")
+
+    async def local_queue(self, namespace: str, name: str) -> str:
+        try:
+            group = await self._server.request("GET", _KUEUE)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return (
+                f"spec.queue names {name}, but Kueue is not installed in this cluster; "
+                "install it, or leave queue out"
+            )
+        version = group["preferredVersion"]["groupVersion"]
+        path = f"/apis/{version}/namespaces/{namespace}/localqueues/{name}"
+        try:
+            await self._server.request("GET", path)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return (
+                f"namespace {namespace} has no LocalQueue {name}; "
+                "create it, or name another in spec.queue"
+            )
+        return ""
 
     async def served(self, address: str) -> frozenset[str] | None:
         try:
@@ -120,22 +167,17 @@ class KubernetesCluster:
             return None
 
     async def _apply(self, path: str, manifest: Manifest) -> Manifest:
-        return await self._request(
-            "patch",
+        return await self._server.request(
+            "PATCH",
             path,
-            body=manifest,
+            manifest,
+            query=[("fieldManager", labels.FIELD_MANAGER), ("force", "true")],
             content_type="application/apply-patch+yaml",
-            field_manager=labels.FIELD_MANAGER,
-            force_conflicts=True,
         )
 
-    async def _request(self, method: str, path: str, **options: Any) -> Manifest:
-        try:
-            response = await self._dynamic.request(method, path, serialize=False, **options)
-        except DynamicApiError as error:
-            raise ClusterError(error) from error
-        body: Manifest = await response.json()
-        return body
+
+def _last_seen(event: Manifest) -> str:
+    return str(event.get("lastTimestamp") or event.get("eventTime") or "")
 
 
 def _collection(manifest: Manifest) -> str:

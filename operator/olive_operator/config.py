@@ -1,12 +1,14 @@
 """What the installation decides, read once at start from the file that the chart mounts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 from olive_contract.serial import decode
+from olive_operator.api.duration import Duration
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,28 @@ class ClaimDefaults:
 
 
 @dataclass(frozen=True)
+class Retention:
+    """What is kept in the stores.
+
+    An artifact that nothing refers to for ``retention`` (empty: for ever); fewer, the longest
+    unreferenced first to go, where a store's artifacts have more than ``maxSize`` (a Kubernetes
+    quantity; empty: no limit); what attempts have left half-made for ``leftovers`` (empty: for
+    ever).
+    """
+
+    retention: Duration = "30d"
+    maxSize: str = ""
+    leftovers: Duration = "7d"
+
+    @property
+    def bytes(self) -> float:
+        """``maxSize`` as a number."""
+        from kubernetes.utils.quantity import parse_quantity  # half a second, and seldom needed
+
+        return float(parse_quantity(self.maxSize))
+
+
+@dataclass(frozen=True)
 class Retry:
     """``limit`` failures of a stage that count; ``backoffSeconds`` doubles with each."""
 
@@ -47,9 +71,42 @@ class Retry:
     backoffSeconds: int = 10
 
 
+TIMEOUTS: Final[Mapping[str, Duration]] = {
+    "fetch": "6h",
+    "check": "1h",
+    "quantize": "12h",
+    "workflow": "1d",
+    "export": "4h",
+    "finetune": "2d",
+    "adapter": "1h",
+    "reference": "6h",
+    "evaluate": "6h",
+}
+"""How long an attempt may run, by kind of stage."""
+
+
+@dataclass(frozen=True)
+class LeaseConfig:
+    """The Lease by which one of several operators works; ``namespace`` empty: the pod's own.
+
+    Another takes over when it has not changed for ``seconds``; its holder asks every
+    ``retrySeconds`` to renew it, and stops working when it could not for ``renewSeconds``.
+    """
+
+    name: str = "olive-operator"
+    namespace: str = ""
+    seconds: float = 10.0
+    renewSeconds: float = 7.0
+    retrySeconds: float = 1.0
+
+
 @dataclass(frozen=True)
 class Config:
-    """The operator's configuration; ``namespaces`` empty means all."""
+    """The operator's configuration; ``namespaces`` empty means all.
+
+    A running stage without progress for ``progressDeadline`` makes its job Stalled; an image that
+    cannot be pulled for ``imagePullDeadline`` fails the attempt.
+    """
 
     images: Images
     namespaces: tuple[str, ...] = ()
@@ -59,8 +116,13 @@ class Config:
     gpuStage: PodDefaults = PodDefaults()
     serve: PodDefaults = PodDefaults()
     storage: ClaimDefaults = ClaimDefaults()
+    store: Retention = Retention()
     retry: Retry = Retry()
+    timeouts: dict[str, Duration] = field(default_factory=lambda: dict(TIMEOUTS))
+    progressDeadline: Duration = "30m"
+    imagePullDeadline: Duration = "5m"
     progressSeconds: int = 5
+    lease: LeaseConfig = LeaseConfig()
 
 
 def load(path: Path) -> Config:

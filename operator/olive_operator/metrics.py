@@ -37,6 +37,16 @@ QUEUE_SECONDS = Histogram(
 )
 QUEUE_DEPTH = Gauge("olive_queue_depth", "Jobs that are due and not being looked at.")
 
+RELISTS = Counter(
+    "olive_watch_relists_total", "Watches that had to begin anew with a list.", ["kind"]
+)
+LEADING = Gauge("olive_leading", "1 while this operator holds the Lease and works, 0 on standby.")
+
+
+SWEPT = Counter(
+    "olive_artifacts_swept_total", "Artifacts that nothing referred to, removed.", ["namespace"]
+)
+
 
 def watch_queue(depth: Callable[[], int]) -> None:
     """Have the queue's depth read whenever the metrics are."""
@@ -56,6 +66,24 @@ class Phases(Collector):
         jobs = ((namespace, phase) for (namespace, _), phase in self.of.copy().items())
         for labels, number in Tally(jobs).items():
             found.add_metric(labels, number)
+        yield found
+
+
+class StoreSizes(Collector):
+    """``olive_store_bytes`` as they were at the last look: a series or two for each claim."""
+
+    def __init__(self) -> None:
+        self.of: dict[tuple[str, str], tuple[int, int]] = {}
+
+    def collect(self) -> Iterator[Metric]:
+        found = GaugeMetricFamily(
+            "olive_store_bytes",
+            "Bytes of the artifacts in a claim's store, referred to by something or not.",
+            labels=["namespace", "claim", "used"],
+        )
+        for (namespace, claim), (used, unused) in self.of.copy().items():
+            found.add_metric([namespace, claim, "true"], used)
+            found.add_metric([namespace, claim, "false"], unused)
         yield found
 
 

@@ -1,5 +1,6 @@
 """The names of children: functions of the job, the stage, what it is for, and the attempt."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from olive_contract.keys import digest
@@ -18,6 +19,11 @@ def attempt(job: str, uid: str, stage: str, address: str, claim: str, number: in
 def artifact(claim: str, key: str) -> str:
     """The record of an artifact in a claim's store."""
     return f"{key[:20]}-{digest(claim)[:6]}"
+
+
+def sweep(claim: str, keys: Iterable[str]) -> str:
+    """The batch/v1 Job that removes these artifacts from a claim's store."""
+    return f"olive-sweep-{digest([claim, sorted(keys)])[:12]}"
 
 
 def serving(job: str) -> str:

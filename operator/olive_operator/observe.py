@@ -1,70 +1,129 @@
-"""From the records of one job and its children to one frozen value for the plan.
+"""From what is known of one job and its children to one value for the plan.
 
-The records are what kopf's in-memory indexes hold; nothing here asks the API server.
+Everything is in memory; nothing here asks the API server.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
-from olive_contract.stage import Progress
-from olive_operator import names
-from olive_operator.api.seen import (
-    ArtifactSeen,
-    DeploymentSeen,
-    JobSeen,
-    PodSeen,
-    Ref,
-    Seen,
-)
-from olive_operator.api.spec import Spec
-from olive_operator.api.status import Status
+from olive_operator.api.seen import AttemptSeen, Builder, ClaimSeen, Holder, JobSeen, PodSeen, Seen
+from olive_operator.cache import Cache, JobKey
+from olive_operator.inquiries import Answers
+from olive_operator.kept import AttemptRecord, ChildRecord, ClaimRecord, PodRecord
+from olive_operator.kinds import JOB
+from olive_operator.observe_store import sweeping
 from olive_operator.plan.graph import claim_of
-from olive_operator.records import AttemptRecord, Body
+from olive_operator.reservations import Reservations
 
 
-@dataclass(frozen=True)
-class Records:
-    """What the indexes hold for one job, and what was learnt by asking."""
-
-    job: Body
-    attempts: Iterable[AttemptRecord] = ()
-    pods: Iterable[tuple[str, PodSeen]] = ()
-    artifacts: Iterable[ArtifactSeen] = ()
-    applied: Iterable[tuple[Ref, str]] = ()
-    deployments: Iterable[DeploymentSeen] = ()
-    claims: Iterable[str] = ()
-    progress: Mapping[str, Progress] = field(default_factory=dict)
-    loaded: frozenset[str] | None = None
-
-
-def observe(records: Records) -> Seen:
-    """One value for the plan. ValueError if the spec or status is not what the CRD allows.
+def observe(
+    cache: Cache,
+    job: JobSeen,
+    reserved: Reservations,
+    answers: Answers,
+    refused: Mapping[str, str],
+) -> Seen:
+    """One value for the plan.
 
     Attempts of an earlier job of this name are not this job's, nor are an earlier attempt's pods.
     """
-    pods, job = dict(records.pods), _job(records.job)
+    key, namespace, claim = (job.namespace, job.name), job.namespace, claim_of(job.spec)
+    pods = _pods(cache, key)
+    attempts: list[AttemptRecord] = list(cache.at("attempts", key).values())
+    children: list[ChildRecord] = list(cache.at("children", key).values())
+    claims = _claims(cache, job, claim)
     return Seen(
         job=job,
         attempts=tuple(
-            replace(a.seen, pod=pods.get(a.uid)) for a in records.attempts if a.owner == job.uid
+            replace(a.seen, pod=pods[a.uid]) if a.uid in pods else a.seen
+            for a in attempts
+            if a.owner == job.uid
         ),
-        artifacts={a.key: a for a in records.artifacts if a.claim == claim_of(job.spec)},
-        applied=dict(records.applied),
-        deployment=next(iter(records.deployments), None),
-        claimExists=names.DEFAULT_CLAIM in records.claims,
-        progress=records.progress,
-        loaded=records.loaded,
+        artifacts=cache.at("artifacts", namespace, claim),
+        applied={c.ref: c.applied for c in children},
+        deployment=next((c.deployment for c in children if c.deployment), None),
+        claims=claims,
+        holders=_holders(cache, namespace, claim, claims.get(claim)),
+        others=Others(cache, reserved, job, claim),
+        sweeping=sweeping(cache, namespace, claim),
+        refused=refused,
+        said=answers.said,
+        progress=answers.progress,
+        loaded=answers.loaded,
+        queue=answers.queue,
     )
 
 
-def _job(body: Body) -> JobSeen:
-    meta = body["metadata"]
-    return JobSeen(
-        namespace=meta["namespace"],
-        name=meta["name"],
-        uid=meta["uid"],
-        generation=meta["generation"],
-        spec=Spec.from_body(body["spec"]),
-        status=Status.from_body(body["status"]),
-        retry=meta["retry"],
-    )
+def _pods(cache: Cache, key: JobKey) -> dict[str, PodSeen]:
+    """The pods of the job's stages by the uid of their attempt."""
+    records: list[PodRecord] = list(cache.at("pods", key).values())
+    return {record.attempt: record.seen for record in records}
+
+
+def _claims(cache: Cache, job: JobSeen, claim: str) -> dict[str, ClaimSeen]:
+    """The claims that the job works on and serves from, as far as they are there."""
+    served = job.status.serving.claim if job.status.serving else ""
+    known = (cache.get("PersistentVolumeClaim", (job.namespace, n)) for n in {claim, served})
+    records: list[ClaimRecord] = [k.record for k in known if k]
+    return {record.seen.name: record.seen for record in records}
+
+
+def _holders(
+    cache: Cache, namespace: str, claim: str, found: ClaimSeen | None
+) -> tuple[Holder, ...]:
+    """Who uses the claim, where that matters: one that all nodes can mount may have thousands.
+
+    A sweep has no turn that others would have to wait for.
+    """
+    if found and "ReadWriteMany" in found.accessModes:
+        return ()
+    records: list[PodRecord] = list(cache.at("holders", namespace, claim).values())
+    return tuple(record.holder for record in records if record.component != "sweep")
+
+
+class Others(Mapping[str, Builder]):
+    """Attempts of other jobs by address, looked up when they are asked for.
+
+    Those count that their job has not dealt with yet: what one has made is recorded before that.
+    """
+
+    def __init__(self, cache: Cache, reserved: Reservations, job: JobSeen, claim: str) -> None:
+        self._cache, self._reserved, self._job, self._claim = cache, reserved, job, claim
+
+    def __getitem__(self, address: str) -> Builder:
+        """Of several, one that has begun, and of these the oldest."""
+        at_work = self._at_work(address)
+        if at_work:
+            return min(at_work, key=lambda b: (not b.attempt.begun, str(b.attempt.createdAt)))
+        if reserved := self._reserved.by_another(self._job, self._claim, address):
+            return reserved
+        raise KeyError(address)
+
+    def __iter__(self) -> Iterator[str]:
+        raise TypeError("only for look-ups: there may be thousands")
+
+    def __len__(self) -> int:
+        raise TypeError("only for look-ups: there may be thousands")
+
+    def _at_work(self, address: str) -> list[Builder]:
+        place = self._cache.at("building", self._job.namespace, self._claim, address)
+        records: list[AttemptRecord] = list(place.values())
+        return [
+            Builder(r.job[1], self._with_pod(r))
+            for r in records
+            if r.owner != self._job.uid and not r.seen.deleting and self._open(r)
+        ]
+
+    def _open(self, record: AttemptRecord) -> bool:
+        """Its job is there, and has not dealt with it."""
+        known = self._cache.get(JOB, record.job)
+        seen = known.record.seen if known else None
+        if seen is None or seen.uid != record.owner:
+            return False
+        stage = seen.status.stage_named(record.seen.stage)
+        dealt_with = stage.endedAttempt if stage and stage.address == record.seen.address else 0
+        return bool(record.seen.number > dealt_with)
+
+    def _with_pod(self, record: AttemptRecord) -> AttemptSeen:
+        pod = _pods(self._cache, record.job).get(record.uid)
+        return replace(record.seen, pod=pod) if pod else record.seen

@@ -25,6 +25,7 @@ class Queue(Generic[K]):
         self._working: set[K] = set()
         self._again: dict[K, float] = {}
         self._poked = asyncio.Event()
+        self._closed = False
         self._count = 0
 
     def __len__(self) -> int:
@@ -48,9 +49,12 @@ class Queue(Generic[K]):
             heapq.heappush(self._later, (at, self._count, key))
             self._poked.set()
 
-    async def get(self) -> tuple[K, float]:
-        """The key that has been due longest, and for how many seconds; then call ``done``."""
-        while True:
+    async def get(self) -> tuple[K, float] | None:
+        """The key that has been due longest, and for how many seconds; then call ``done``.
+
+        None once the queue is closed.
+        """
+        while not self._closed:
             self._ripen()
             for key, since in self._due.items():
                 del self._due[key]
@@ -62,6 +66,7 @@ class Queue(Generic[K]):
                 await asyncio.wait_for(self._poked.wait(), wait)
             except TimeoutError:
                 continue
+        return None
 
     def done(self, key: K) -> None:
         """The work on a key is over; if it was poked meanwhile, it is due again."""
@@ -70,6 +75,11 @@ class Queue(Generic[K]):
         if since is not None:
             self._due[key] = since
             self._poked.set()
+
+    def close(self) -> None:
+        """No key comes any more."""
+        self._closed = True
+        self._poked.set()
 
     def _ripen(self) -> None:
         while self._later and self._later[0][0] <= self._clock():

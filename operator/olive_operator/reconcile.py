@@ -3,39 +3,33 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
 
-from olive_contract.stage import Progress
-from olive_operator import metrics
-from olive_operator.api.seen import ArtifactSeen, PodSeen
-from olive_operator.api.status import AdapterStatus
-from olive_operator.carry_out import carry_out
-from olive_operator.cluster import Cluster
+from olive_operator import kept, kinds, metrics, writes
+from olive_operator.api.seen import AttemptSeen, JobSeen, Ref, Seen
+from olive_operator.api.status import State, Status
+from olive_operator.apiserver import ApiError
+from olive_operator.backoff import Backoff
+from olive_operator.cache import Cache, JobKey, Known
+from olive_operator.carry_out import Done, Objects, carry_out
+from olive_operator.cluster import Cluster, Manifest
 from olive_operator.config import Config
-from olive_operator.observe import Records, observe
+from olive_operator.inquiries import Inquiries, Questions
+from olive_operator.kept import JobRecord
+from olive_operator.kinds import JOB, WATCHED
+from olive_operator.observe import observe
 from olive_operator.plan import Plan, plan
+from olive_operator.plan.graph import claim_of
 from olive_operator.queue import Queue
-from olive_operator.records import JobKey, ServingPod, artifact, trimmed_job
+from olive_operator.reservations import Reservations
 
 log = logging.getLogger("olive.reconcile")
 
-WORKERS = 8
-_LONGEST_BACKOFF = 60.0
-_WATCH_LAG = timedelta(seconds=10)
-"""A watch is seldom so late; a record that somebody deletes within it is missed so much later."""
-
-
-class Index(Protocol):
-    """The records of every job: kopf's indexes behind one door."""
-
-    def records(self, key: JobKey) -> Records | None:
-        """What is known of a job, None if there is no such job."""
-
-    def serving_pods(self, key: JobKey) -> list[ServingPod]:
-        """The job's serving pods that answer."""
+WORKERS = 16
+_SILENT_AFTER = timedelta(seconds=5)
+"""A Job whose pod has not come by then may have been refused one: an Event says why."""
 
 
 class Reconciler:
@@ -44,146 +38,187 @@ class Reconciler:
     def __init__(
         self,
         queue: Queue[JobKey],
-        index: Index,
+        cache: Cache,
         cluster: Cluster,
         config: Config,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._queue, self._index, self._cluster = queue, index, cluster
+        self._queue, self._cache, self._cluster = queue, cache, cluster
         self._config, self._clock = config, clock
-        self._written: dict[JobKey, dict[str, Any]] = {}
-        self._failures: dict[JobKey, int] = {}
-        self._progress: dict[JobKey, dict[str, Progress]] = {}
-        self._made: dict[JobKey, dict[ArtifactSeen, datetime]] = {}
+        self._inquiries = Inquiries(cluster, queue, config.progressSeconds)
+        self._reserved = Reservations(time.monotonic)
+        self._backoffs: dict[JobKey, Backoff] = {}
+        self._written: dict[JobKey, float] = {}
+        self._refused: dict[JobKey, dict[str, str]] = {}
         self.phases = metrics.Phases()
+        self.planned: dict[JobKey, JobSeen] = {}
 
     async def run(self) -> None:
-        """Work until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for _ in range(WORKERS):
-                group.create_task(self._work())
+        """Work until ``stop``, and then end the passes that are under way."""
+        asking = asyncio.create_task(self._inquiries.run(), name="inquiries")
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(WORKERS):
+                    group.create_task(self._work())
+        finally:
+            asking.cancel()
+
+    def stop(self) -> None:
+        """Take no further job."""
+        self._queue.close()
 
     async def _work(self) -> None:
-        while True:
-            key, waited = await self._queue.get()
+        while (got := await self._queue.get()) is not None:
+            key, waited = got
             metrics.QUEUE_SECONDS.observe(waited)
             started = time.perf_counter()
             try:
                 await self.reconcile(key)
-                self._failures.pop(key, None)
             except Exception as error:
-                self._back_off(key, error)
+                self._try_again(key, error)
             finally:
                 self._queue.done(key)
                 metrics.RECONCILE_SECONDS.observe(time.perf_counter() - started)
 
-    def _back_off(self, key: JobKey, error: Exception) -> None:
-        """The pass is tried again, later each time; the reason stands in the log in one line."""
-        metrics.RECONCILE_ERRORS.inc()
-        failures = self._failures[key] = self._failures.get(key, 0) + 1
-        delay = min(0.5 * 2**failures, _LONGEST_BACKOFF)
-        log.warning(
-            "%s/%s: %s: %s; tried again in %.0f s",
-            *key,
-            type(error).__name__,
-            error,
-            delay,
-            exc_info=log.isEnabledFor(logging.DEBUG),
-        )
-        self._queue.add_after(key, delay)
-
     async def reconcile(self, key: JobKey) -> None:
         """One pass over one job."""
-        records = self._index.records(key)
-        if records is None or records.job["metadata"]["deleting"]:
+        known = self._cache.get(JOB, key)
+        record: JobRecord | None = known.record if known else None
+        if known is None or record is None or record.deleting:
             self._forget(key)
             return
-        records = self._newest(key, records)
-        records = replace(
-            records,
-            artifacts=[*records.artifacts, *self._just_made(key)],
-            progress=await self._follow(key, records),
-            loaded=await self._loaded(key, records),
-        )
-        seen = observe(records)
-        now = self._clock()
+        if record.seen is None:
+            raise ValueError(record.mistake)
+        seen, now = self._observe(key, record.seen), self._clock()
         found = plan(seen, self._config, now)
-        written = await carry_out(self._cluster, seen.job, found, now)
-        if written:
-            self._written[key] = trimmed_job(written)
-            metrics.count(key[0], seen.job.status, found.status)
-        self._remember(key, found, now)
+        self._cache.waits(key, found.waits | {kept.claim_text(claim_of(record.seen.spec))})
+        self._inquiries.ask(key, self._questions(key, seen, found, now))
         self.phases.of[key] = found.status.phase
+        self.planned[key] = replace(record.seen, status=found.status)
         if found.again:
             self._queue.add_after(key, max((found.again - now).total_seconds(), 0))
-        if self._to_follow(records) or _loading(found.status.serving):
-            self._queue.add_after(key, self._config.progressSeconds)
+        write = self._is_time(key, writes.wait(record.seen.status, found))
+        attempts = [
+            self._reserved.reserve(record.seen, m) for m in found.create if m["kind"] == "Job"
+        ]
+        what = self._objects(known, record.seen)
+        done = await carry_out(self._cluster, what, found, write, now)
+        self._settle(record.seen, attempts, done)
+        self._after(key, record.seen.status, found, done, write)
+
+    def _observe(self, key: JobKey, job: JobSeen) -> Seen:
+        answers, refused = self._inquiries.answers(key, job.spec.queue), self._refused.get(key, {})
+        return observe(self._cache, job, self._reserved, answers, refused)
+
+    def _is_time(self, key: JobKey, wait: float | None) -> bool:
+        """Whether the status is written in this pass; if later, the job comes again for it."""
+        if wait is None:
+            return False
+        left = self._written.get(key, float("-inf")) + wait - time.monotonic()
+        if left > 0:
+            self._queue.add_after(key, left)
+        return left <= 0
+
+    def _objects(self, known: Known, job: JobSeen) -> Objects:
+        def uid(ref: Ref) -> str:
+            found = self._cache.get(ref.kind, (job.namespace, ref.name))
+            return found.uid if found else ""
+
+        return Objects(job, known.version, uid)
+
+    def _questions(self, key: JobKey, seen: Seen, found: Plan, now: datetime) -> Questions:
+        """What only asking tells: never more than is open."""
+        attempts = [a for a in seen.attempts if not a.ended]
+        for attempt in attempts:
+            if attempt.pod is None and attempt.createdAt and not attempt.suspended:
+                left = (attempt.createdAt + _SILENT_AFTER - now).total_seconds()
+                if left > 0:
+                    self._queue.add_after(key, left)
+        serving = found.status.serving
+        waits = any(s.state == State.PENDING for s in found.status.stages)
+        loading = serving is not None and any(a.state != "Loaded" for a in serving.adapters)
+        return Questions(
+            running=tuple(a.pod.name for a in attempts if a.pod and a.pod.running),
+            serving=tuple(self._cache.at("answering", key).values()) if loading else (),
+            without_pod=tuple(a.name for a in attempts if _silent(a, now)),
+            queue=seen.job.spec.queue or "" if waits else "",
+        )
+
+    def _settle(self, job: JobSeen, attempts: list[AttemptSeen], done: Done) -> None:
+        """What was written is known now; attempts that are not there keep nobody waiting."""
+        for manifest in done.objects:
+            self._poke(job, self._keep(manifest))
+        for attempt in attempts:
+            seen = self._cache.get("Job", (job.namespace, attempt.name)) is not None
+            if seen or done.stale or attempt.name in done.refused:
+                self._reserved.release(job, attempt)
+            if not seen:
+                self._poke(job, self._cache.waiting(job.namespace, attempt.address))
+
+    def _keep(self, manifest: Manifest) -> set[JobKey]:
+        """An object as the API server has answered it: nobody needs to wait for the watch."""
+        kind, key = manifest["kind"], kinds.key_of(manifest)
+        version, uid = kinds.version_of(manifest), manifest["metadata"]["uid"]
+        if kind == JOB:
+            known = self._cache.get(JOB, key)
+            if known is None or known.uid != uid:
+                return set()
+            return self._cache.put(JOB, key, version, uid, kinds.job(manifest, known.record))
+        return self._cache.made(kind, key, version, uid, WATCHED[kind].record(manifest))
+
+    def _poke(self, job: JobSeen, keys: Set[JobKey]) -> None:
+        for key in keys - {(job.namespace, job.name)}:
+            self._queue.add(key)
+
+    def _after(self, key: JobKey, before: Status, found: Plan, done: Done, write: bool) -> None:
+        if done.stale:
+            self._queue.add_after(key, self._backoff(key).next())
+            return
+        if write:
+            self._written[key] = time.monotonic()
+            metrics.count(key[0], before, found.status)
+            for address in _dealt_with(before, found.status):
+                for other in self._cache.waiting(key[0], address) - {key}:
+                    self._queue.add(other)
+        if done.refused:
+            self._refused[key] = done.refused
+            self._queue.add_after(key, self._backoff(key).next())
+            return
+        self._refused.pop(key, None)
+        self._backoffs.pop(key, None)
+
+    def _backoff(self, key: JobKey) -> Backoff:
+        return self._backoffs.setdefault(key, Backoff(1.0, 60.0))
+
+    def _try_again(self, key: JobKey, error: Exception) -> None:
+        """Later each time; the reason stands in the log in one line, unless it is everybody's."""
+        metrics.RECONCILE_ERRORS.inc()
+        delay = self._backoff(key).next()
+        if not (isinstance(error, ApiError) and error.passing):
+            log.warning(
+                "%s/%s: %s: %s; tried again in %.0f s",
+                *key,
+                type(error).__name__,
+                error,
+                delay,
+                exc_info=log.isEnabledFor(logging.DEBUG),
+            )
+        self._queue.add_after(key, delay)
 
     def _forget(self, key: JobKey) -> None:
-        for known in (self._written, self._failures, self._progress, self._made, self.phases.of):
+        self._cache.waits(key, frozenset())
+        self._inquiries.forget(key)
+        for known in (self._backoffs, self._written, self._refused, self.phases.of, self.planned):
             known.pop(key, None)
 
-    def _newest(self, key: JobKey, records: Records) -> Records:
-        """With the job as it was last written, while the watch has not brought that yet."""
-        written = self._written.get(key)
-        if written and written["metadata"]["uid"] == records.job["metadata"]["uid"]:
-            if _version(written) > _version(records.job):
-                return replace(records, job=written)
-            del self._written[key]
-        return records
 
-    def _just_made(self, key: JobKey) -> list[ArtifactSeen]:
-        """Records of artifacts that we have created and the watch may not have brought yet."""
-        made, now = self._made.get(key, {}), self._clock()
-        return [record for record, until in made.items() if now < until]
-
-    def _remember(self, key: JobKey, plan: Plan, now: datetime) -> None:
-        gone = {ref.name for ref in plan.delete if ref.kind == "Artifact"}
-        made = self._made.get(key, {})
-        kept = {r: until for r, until in made.items() if now < until and r.name not in gone}
-        created = [artifact(m) for m in plan.create if m["kind"] == "Artifact"]
-        self._made[key] = {**kept, **dict.fromkeys(created, now + _WATCH_LAG)}
-
-    async def _follow(self, key: JobKey, records: Records) -> dict[str, Progress]:
-        """The last progress line of every running pod, read from its log."""
-        running = self._to_follow(records)
-        logs = await asyncio.gather(*(self._cluster.log(key[0], pod.name) for pod in running))
-        known = self._progress.get(key, {})
-        found = {
-            pod.name: progress
-            for pod, lines in zip(running, logs, strict=True)
-            if (progress := _last_progress(lines) or known.get(pod.name))
-        }
-        self._progress[key] = found
-        return found
-
-    @staticmethod
-    def _to_follow(records: Records) -> list[PodSeen]:
-        return [pod for _, pod in records.pods if pod.running]
-
-    async def _loaded(self, key: JobKey, records: Records) -> frozenset[str] | None:
-        """The adapters that every serving pod has, asked only while some are not known to be."""
-        status = records.job["status"].get("serving") or {}
-        adapters = [AdapterStatus(**a) for a in status.get("adapters") or []]
-        if all(a.state == "Loaded" for a in adapters):
-            return None
-        pods = self._index.serving_pods(key)
-        answers = await asyncio.gather(*(self._cluster.served(pod.address) for pod in pods))
-        known = [a for a in answers if a is not None]
-        if not known or len(known) < len(pods):
-            return None
-        return frozenset.intersection(*known)
+def _silent(attempt: AttemptSeen, now: datetime) -> bool:
+    created = attempt.createdAt
+    late = created is not None and now - created >= _SILENT_AFTER
+    return late and attempt.pod is None and not attempt.suspended
 
 
-def _loading(serving: Any) -> bool:
-    return serving is not None and any(a.state != "Loaded" for a in serving.adapters)
-
-
-def _last_progress(lines: list[str]) -> Progress | None:
-    found = (Progress.from_line(line) for line in reversed(lines))
-    return next((p for p in found if p), None)
-
-
-def _version(job: Any) -> int:
-    """Resource versions are comparable integers (KEP-5504)."""
-    return int(job["metadata"]["resourceVersion"])
+def _dealt_with(before: Status, after: Status) -> set[str]:
+    """Addresses at which an attempt has come to its end in this pass: others may begin theirs."""
+    known = {s.name: s.endedAttempt for s in before.stages}
+    return {s.address for s in after.stages if s.endedAttempt > known.get(s.name, 0)}

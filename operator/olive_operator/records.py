@@ -1,61 +1,30 @@
-"""From raw objects, as the API server sends them, to the trimmed records that the indexes keep."""
+"""From raw objects, as the API server sends them, to the trimmed values that plans read."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
+from sys import intern
 from typing import Any
 
+from olive_contract.serving import SERVING_FILE, Serving
+from olive_contract.stage import StageInput
+from olive_contract.sweep import Sweep
 from olive_operator import labels
-from olive_operator.api.seen import ArtifactSeen, AttemptSeen, DeploymentSeen, PodSeen, Ref
+from olive_operator.api.seen import (
+    ArtifactSeen,
+    AttemptSeen,
+    ClaimSeen,
+    DeploymentSeen,
+    PodSeen,
+)
+from olive_operator.api.store import StoredSeen, SweepSeen
 
 Body = Mapping[str, Any]
-JobKey = tuple[str, str]
-"""Namespace and name of an OptimizationJob."""
+
+_DISRUPTIONS = ("Evicted", "NodeLost", "Shutdown", "Terminated", "NodeShutdown")
 
 
-@dataclass(frozen=True)
-class ServingPod:
-    """A pod of the serving that answers: where to ask it."""
-
-    name: str
-    address: str
-
-
-def trimmed_job(body: Body) -> dict[str, Any]:
-    """The parts of an OptimizationJob that a pass needs."""
-    meta = body["metadata"]
-    return {
-        "metadata": {
-            "name": meta["name"],
-            "namespace": meta["namespace"],
-            "uid": meta["uid"],
-            "generation": meta["generation"],
-            "resourceVersion": meta["resourceVersion"],
-            "deleting": "deletionTimestamp" in meta,
-            "retry": (meta.get("annotations") or {}).get(labels.RETRY, ""),
-        },
-        "spec": dict(body["spec"]),
-        "status": dict(body.get("status") or {}),
-    }
-
-
-def job_of(body: Body) -> JobKey:
-    """The OptimizationJob that a child belongs to, by its label."""
-    meta = body["metadata"]
-    return meta["namespace"], meta["labels"].get(labels.JOB, "")
-
-
-@dataclass(frozen=True)
-class AttemptRecord:
-    """An attempt, its own uid and its owner's: names come again, uids never do."""
-
-    uid: str
-    owner: str
-    seen: AttemptSeen
-
-
-def attempt(body: Body) -> AttemptRecord:
-    """The record of a batch/v1 Job."""
+def attempt(body: Body) -> AttemptSeen:
+    """Of a batch/v1 Job."""
     meta, status = body["metadata"], body.get("status") or {}
     notes = meta.get("annotations") or {}
     ended = [
@@ -63,28 +32,23 @@ def attempt(body: Body) -> AttemptRecord:
         for c in status.get("conditions") or []
         if c["type"] in ("Complete", "Failed") and c["status"] == "True"
     ]
-    owners = meta.get("ownerReferences") or [{}]
-    seen = AttemptSeen(
+    return AttemptSeen(
         name=meta["name"],
-        stage=notes.get(labels.STAGE_NAME, ""),
-        address=notes.get(labels.ADDRESS, ""),
+        stage=intern(notes.get(labels.STAGE_NAME, "")),
+        address=intern(notes.get(labels.ADDRESS, "")),
         number=int(meta["labels"].get(labels.ATTEMPT, "0")),
-        outcome=ended[0] if ended else "",
-        claim=notes.get(labels.CLAIM, ""),
+        outcome=intern(ended[0]) if ended else "",
+        claim=intern(notes.get(labels.CLAIM, "")),
         template=notes.get(labels.TEMPLATE, ""),
+        createdAt=_instant(meta.get("creationTimestamp")),
+        queued=labels.QUEUE in meta["labels"],
+        suspended=bool((body.get("spec") or {}).get("suspend")),
         deleting="deletionTimestamp" in meta,
     )
-    return AttemptRecord(meta["uid"], owners[0].get("uid", ""), seen)
-
-
-def attempt_of(body: Body) -> str:
-    """The uid of the batch/v1 Job that a pod belongs to."""
-    uid: str = body["metadata"]["labels"].get("batch.kubernetes.io/controller-uid", "")
-    return uid
 
 
 def pod(body: Body) -> PodSeen:
-    """The record of an attempt's pod."""
+    """Of a pod."""
     meta, status = body["metadata"], body.get("status") or {}
     containers = status.get("containerStatuses") or [{}]
     state = containers[0].get("state") or {}
@@ -94,15 +58,16 @@ def pod(body: Body) -> PodSeen:
     scheduled = conditions.get("PodScheduled", {})
     return PodSeen(
         name=meta["name"],
-        node=(body.get("spec") or {}).get("nodeName", ""),
-        phase=status.get("phase", "Pending"),
+        node=intern((body.get("spec") or {}).get("nodeName", "")),
+        phase=intern(status.get("phase", "Pending")),
         deleting="deletionTimestamp" in meta,
+        createdAt=_instant(meta.get("creationTimestamp")),
         startedAt=_instant((running or ended).get("startedAt")),
         finishedAt=_instant(ended.get("finishedAt")),
         running=running is not None,
-        waiting=waiting.get("reason", ""),
+        waiting=intern(waiting.get("reason", "")),
         waitingMessage=waiting.get("message", ""),
-        terminated=ended.get("reason", ""),
+        terminated=intern(ended.get("reason", "")),
         exitCode=ended.get("exitCode"),
         output=ended.get("message", ""),
         unschedulable=_unschedulable(scheduled),
@@ -110,49 +75,39 @@ def pod(body: Body) -> PodSeen:
     )
 
 
-def _unschedulable(scheduled: Body) -> str:
-    if scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
-        return str(scheduled.get("message", ""))
-    return ""
+def claims(body: Body) -> tuple[str, ...]:
+    """The claims that a pod mounts."""
+    volumes = (body.get("spec") or {}).get("volumes") or []
+    named = {v["persistentVolumeClaim"]["claimName"] for v in volumes if _is_claim(v)}
+    return tuple(intern(name) for name in sorted(named))
 
 
-def _disrupted(status: Body, conditions: Mapping[str, Body]) -> str:
-    target = conditions.get("DisruptionTarget", {})
-    if target.get("status") == "True":
-        return f"{target.get('reason', '')}: {target.get('message', '')}"
-    if status.get("reason") in ("Evicted", "NodeLost", "Shutdown", "Terminated", "NodeShutdown"):
-        return f"{status['reason']}: {status.get('message', '')}"
-    return ""
-
-
-def serving_pod(body: Body) -> ServingPod | None:
+def answers_at(body: Body) -> str:
     """Where to ask a serving pod, if it is ready."""
     status = body.get("status") or {}
     ready = any(
         c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or []
     )
-    if not ready or not status.get("podIP"):
-        return None
-    return ServingPod(body["metadata"]["name"], f"{status['podIP']}:8080")
+    return f"{status['podIP']}:8080" if ready and status.get("podIP") else ""
 
 
 def artifact(body: Body) -> ArtifactSeen:
-    """The record of an artifact."""
+    """Of an Artifact."""
     spec = body["spec"]
     # JSON writes 9.0 as 9.
     metrics = {name: float(value) for name, value in (spec.get("metrics") or {}).items()}
-    return ArtifactSeen(body["metadata"]["name"], spec["claim"], spec["key"], metrics)
+    return ArtifactSeen(body["metadata"]["name"], intern(spec["claim"]), spec["key"], metrics)
 
 
-def applied(body: Body, kind: str) -> tuple[Ref, str]:
-    """Which child it is, and the hash of the manifest that was last applied."""
-    meta = body["metadata"]
-    notes = meta.get("annotations") or {}
-    return Ref(kind, meta["name"]), notes.get(labels.APPLIED, "")
+def claim(body: Body) -> ClaimSeen:
+    """Of a PersistentVolumeClaim."""
+    modes = (body.get("spec") or {}).get("accessModes") or []
+    phase = (body.get("status") or {}).get("phase", "")
+    return ClaimSeen(body["metadata"]["name"], tuple(intern(m) for m in modes), intern(phase))
 
 
 def deployment(body: Body) -> DeploymentSeen:
-    """The record of the serving Deployment."""
+    """Of the serving Deployment."""
     spec, status = body["spec"], body.get("status") or {}
     volumes = spec["template"]["spec"].get("volumes") or []
     return DeploymentSeen(
@@ -165,5 +120,88 @@ def deployment(body: Body) -> DeploymentSeen:
     )
 
 
+def uses(pod: Body) -> tuple[str, ...]:
+    """The keys of what a stage's pod is to make, and of what it reads. ``pod``: its spec."""
+    try:
+        given = StageInput.from_json(_arguments(pod)[0])
+    except (IndexError, ValueError):
+        return ()
+    return tuple(intern(key) for key in (given.key, *given.inputs.values()) if key)
+
+
+def served(body: Body) -> tuple[str, ...]:
+    """The keys of what a serving's ConfigMap tells its pods to load."""
+    try:
+        found = Serving.from_json((body.get("data") or {})[SERVING_FILE])
+    except (KeyError, ValueError):
+        return ()
+    return (intern(found.model), *(intern(a.key) for a in found.adapters))
+
+
+def sweep(body: Body) -> SweepSeen:
+    """Of a sweep's batch/v1 Job. ValueError if it does not say what it removes."""
+    job, given = attempt(body), _arguments(body["spec"]["template"]["spec"])
+    return SweepSeen(
+        name=job.name,
+        keys=frozenset(Sweep.from_json(given[-1] if given else "").keys),
+        suspended=job.suspended,
+        outcome=job.outcome,
+        endedAt=_instant((body.get("status") or {}).get("completionTime")),
+        deleting=job.deleting,
+    )
+
+
+def stored(body: Body) -> StoredSeen:
+    """Of an Artifact."""
+    meta, spec = body["metadata"], body["spec"]
+    since = (meta.get("annotations") or {}).get(labels.UNUSED_SINCE)
+    return StoredSeen(
+        name=meta["name"],
+        key=spec["key"],
+        sizeBytes=spec.get("sizeBytes", 0),
+        createdAt=_instant(meta.get("creationTimestamp")),
+        unusedSince=_instant_or_none(since),
+    )
+
+
+def applied(body: Body) -> str:
+    """The hash of the manifest that was last applied of a mutable child."""
+    notes = body["metadata"].get("annotations") or {}
+    return str(notes.get(labels.APPLIED, ""))
+
+
+def _arguments(pod: Body) -> list[str]:
+    containers = pod.get("containers") or [{}]
+    return containers[0].get("args") or []
+
+
+def _is_claim(volume: Body) -> bool:
+    return "persistentVolumeClaim" in volume
+
+
+def _unschedulable(scheduled: Body) -> str:
+    if scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
+        return str(scheduled.get("message", ""))
+    return ""
+
+
+def _disrupted(status: Body, conditions: Mapping[str, Body]) -> str:
+    target = conditions.get("DisruptionTarget", {})
+    if target.get("status") == "True":
+        return f"{target.get('reason', '')}: {target.get('message', '')}"
+    if status.get("reason") in _DISRUPTIONS:
+        return f"{status['reason']}: {status.get('message', '')}"
+    return ""
+
+
 def _instant(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
+
+
+def _instant_or_none(text: str | None) -> datetime | None:
+    """People may write what is no instant, or one without a zone: it is written anew."""
+    try:
+        found = _instant(text)
+    except ValueError:
+        return None
+    return found if found and found.tzinfo else None

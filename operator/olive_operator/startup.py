@@ -1,116 +1,171 @@
-"""Putting the operator together: settings, credentials, client, queue, and the two loops."""
+"""Putting the operator together: credentials, watches, the Lease, the loop; and ending it again."""
 
 import asyncio
-import dataclasses
 import logging
 import os
-from typing import Any
+import signal
+import socket
+import uuid
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final, NoReturn
 
 import aiohttp
-import kopf
 import prometheus_client
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
-from olive_operator import handlers, labels, metrics, names
+from olive_operator import labels, metrics
+from olive_operator.apiserver import ApiServer
+from olive_operator.cache import Cache, JobKey
 from olive_operator.cluster import KubernetesCluster
 from olive_operator.config import Config
+from olive_operator.jobs import Jobs, in_cluster
+from olive_operator.kinds import WATCHED
+from olive_operator.leader import Leader
 from olive_operator.queue import Queue
 from olive_operator.reconcile import Reconciler
-from olive_operator.records import JobKey
+from olive_operator.stores import Stores
+from olive_operator.watching import Watcher
 
 log = logging.getLogger("olive.startup")
 
-_OURS = f"{labels.MANAGED_BY}={labels.FIELD_MANAGER}"
-_SERVING_ANSWER_SECONDS = 2.0
+Step = Callable[[], Coroutine[Any, Any, None]]
+
+_NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+_SERVING_ANSWER_SECONDS: Final = 2.0
+_ENDING_SECONDS: Final = 8.0
+"""For the passes that are under way when we are told to stop."""
 
 
 async def run(config: Config, liveness: str | None) -> None:
     """Run until told to stop. ``liveness`` is the URL of kopf's own probe endpoint."""
-    queue: Queue[JobKey] = Queue()
-    metrics.watch_queue(lambda: len(queue))
+    namespace = lease_namespace(config)
     await _load_credentials()
-    timeout = aiohttp.ClientTimeout(total=_SERVING_ANSWER_SECONDS)
+    told = _told_to_stop()
+    settings = kubernetes_client.Configuration.get_default_copy()
+    settings.connection_pool_maxsize = 0  # every watch holds a connection
+    answer = aiohttp.ClientTimeout(total=_SERVING_ANSWER_SECONDS)
     async with (
-        kubernetes_client.ApiClient() as api,
-        aiohttp.ClientSession(timeout=timeout) as http,
+        kubernetes_client.ApiClient(settings) as api,
+        aiohttp.ClientSession(timeout=answer) as http,
     ):
-        cluster = KubernetesCluster(api, http)
-        registry = _registry(queue)
-        views: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        api.user_agent = labels.FIELD_MANAGER
+        identity = f"{socket.gethostname()}_{uuid.uuid4()}"
+        leader = Leader(ApiServer(api, tries=1), namespace, identity, config.lease)
+        server = ApiServer(api, leader.must_lead)
+        queue: Queue[JobKey] = Queue()
+        cache = Cache()
+        cluster = KubernetesCluster(server, http)
+        reconciler = Reconciler(queue, cache, cluster, config)
+        metrics.watch_queue(lambda: len(queue))
+        prometheus_client.REGISTRY.register(reconciler.phases)
 
-        @kopf.on.startup(registry=registry)
-        async def configure(settings: kopf.OperatorSettings, **kwargs: Any) -> None:
-            _configure(settings)
-            views.set_result(kwargs)
+        def poke(keys: Iterable[JobKey]) -> None:
+            for key in keys:
+                queue.add(key)
 
-        async def reconcile() -> None:
-            index = handlers.KopfIndex(await views)
-            reconciler = Reconciler(queue, index, cluster, config)
-            prometheus_client.REGISTRY.register(reconciler.phases)
-            await reconciler.run()
+        stores = Stores(cache, cluster, config, reconciler.planned, poke)
+        prometheus_client.REGISTRY.register(stores.sizes)
+        jobs = Jobs(server, config.namespaces, cache, poke, liveness)
+        watchers = [
+            Watcher(server, kind, where, cache, poke, jobs.doubt)
+            for kind in WATCHED.values()
+            for where in config.namespaces or ("",)
+        ]
+        async with _watching([jobs, *watchers], told) as listed:
+            await _work(leader, reconciler, stores, listed, told)
 
-        loop = asyncio.create_task(reconcile(), name="reconcile")
-        watching = asyncio.create_task(
-            kopf.operator(
-                registry=registry,
-                standalone=True,
-                clusterwide=not config.namespaces,
-                namespaces=config.namespaces,
-                liveness_endpoint=liveness,
-            ),
-            name="kopf",
-        )
-        # Either loop's end is the process's: Kubernetes starts it again, and nothing is lost.
-        done, left = await asyncio.wait({loop, watching}, return_when=asyncio.FIRST_COMPLETED)
-        for task in left:
+
+@asynccontextmanager
+async def _watching(watches: Sequence[Jobs | Watcher], told: asyncio.Event) -> AsyncIterator[Step]:
+    """Watch meanwhile; yields what waits until everything is listed once.
+
+    A watch never ends by itself. If one does, nothing that is known can be relied on: what is under
+    way is ended, and Kubernetes starts this process again.
+    """
+    tasks = [asyncio.create_task(watch.run()) for watch in watches]
+    for task in tasks:
+        task.add_done_callback(lambda _: told.set())
+
+    async def listed() -> None:
+        for watch in watches:
+            await watch.listed.wait()
+
+    try:
+        yield listed
+        for task in tasks:
+            if task.done():
+                task.result()
+    finally:
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
-        for task in done:
-            task.result()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _registry(queue: Queue[JobKey]) -> kopf.OperatorRegistry:
-    registry = kopf.OperatorRegistry()
-    kopf.on.login(registry=registry)(_login)
-    handlers.register(registry, queue)
-    return registry
+async def _work(
+    leader: Leader, reconciler: Reconciler, stores: Stores, listed: Step, told: asyncio.Event
+) -> None:
+    """Work while the Lease is ours; when told to stop, end what is under way and give it back."""
+    stop = asyncio.create_task(told.wait())
+    for first, then in ((listed, "everything is listed"), (leader.take, "leading")):
+        task = asyncio.create_task(first())
+        await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if stop.done():
+            task.cancel()
+            await asyncio.wait({task})
+            await leader.give_back()
+            return
+        task.result()
+        log.info(then)
+    metrics.LEADING.set(1)
+    passes = asyncio.create_task(reconciler.run())
+    upkeep = asyncio.create_task(stores.run())
+    keeping = asyncio.create_task(leader.keep())
+    await asyncio.wait({passes, keeping, stop}, return_when=asyncio.FIRST_COMPLETED)
+    upkeep.cancel()  # wherever it is: whoever leads next goes on there
+    reconciler.stop()
+    if not keeping.done():
+        await asyncio.wait(
+            {passes, keeping}, timeout=_ENDING_SECONDS, return_when=asyncio.FIRST_COMPLETED
+        )
+    if keeping.done():
+        _end_at_once(keeping.exception())
+    keeping.cancel()
+    await asyncio.wait({keeping, upkeep})
+    if passes.done():
+        await leader.give_back()
+        passes.result()
 
 
-async def _login(**given: Any) -> kopf.ConnectionInfo | None:
-    """Credentials for kopf. Its default would import the client's blocking half as well."""
-    if not _in_cluster():
-        return kopf.login_with_kubeconfig(**given)
-    found = kopf.login_with_service_account(**given)
-    # By address, as every other client: the operator must not need the cluster's DNS.
-    host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
-    address = f"[{host}]" if ":" in host else host
-    return found and dataclasses.replace(found, server=f"https://{address}:{port}")
+def _end_at_once(error: BaseException | None) -> NoReturn:
+    """Another may be leading already: not a single request more."""
+    log.critical("no longer leading: %s", error)
+    logging.shutdown()
+    os._exit(1)
 
 
-def _configure(settings: kopf.OperatorSettings) -> None:
-    settings.posting.enabled = False
-    settings.scanning.disabled = True
-    settings.peering.standalone = True
-    settings.watching.server_timeout = 300
-    for resource in (
-        ("batch", "v1", "jobs"),
-        ("", "v1", "pods"),
-        ("apps", "v1", "deployments"),
-        ("", "v1", "services"),
-        ("", "v1", "configmaps"),
-    ):
-        settings.watching.label_selectors[resource] = _OURS
-    claims = ("", "v1", "persistentvolumeclaims")
-    settings.watching.field_selectors[claims] = f"metadata.name={names.DEFAULT_CLAIM}"
+def lease_namespace(config: Config) -> str:
+    """Where the Lease is. ValueError where nothing says it."""
+    if config.lease.namespace:
+        return config.lease.namespace
+    try:
+        return _NAMESPACE_FILE.read_text().strip()
+    except OSError:
+        raise ValueError("lease.namespace: outside of a pod it has to be given") from None
 
 
-def _in_cluster() -> bool:
-    return "KUBERNETES_SERVICE_HOST" in os.environ
+def _told_to_stop() -> asyncio.Event:
+    """Set by SIGTERM and SIGINT."""
+    told, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    return told
 
 
 async def _load_credentials() -> None:
-    if _in_cluster():
+    if in_cluster():
         kubernetes_config.load_incluster_config()
     else:
         await kubernetes_config.load_kube_config()

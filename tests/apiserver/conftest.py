@@ -5,11 +5,15 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from kubernetes import client, config
 from programs import ROOT, hack
 
 from .kubectl import Kubectl
+from .operators import Jobs, Operator
+from .standin_node import StandInNode
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +46,34 @@ def kubectl(crds: Kubectl) -> Iterator[Kubectl]:
     crds("create", "namespace", name)
     yield replace(crds, namespace=name)
     crds("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def api(apiserver: Path, crds: Kubectl) -> Any:
+    return config.new_client_from_config(str(apiserver))
+
+
+@pytest.fixture
+def namespace(api: Any) -> str:
+    name = f"ml-{uuid.uuid4().hex[:8]}"
+    client.CoreV1Api(api).create_namespace({"metadata": {"name": name}})
+    return name
+
+
+@pytest.fixture
+def jobs(api: Any, namespace: str) -> Jobs:
+    return Jobs(api, namespace)
+
+
+@pytest.fixture
+def node(api: Any, namespace: str) -> Iterator[StandInNode]:
+    with StandInNode(api, namespace) as found:
+        yield found
+
+
+@pytest.fixture
+def operator(apiserver: Path, tmp_path: Path, namespace: str) -> Iterator[Operator]:
+    found = Operator(apiserver, tmp_path, namespace)
+    found.start()
+    yield found
+    found.kill()

@@ -156,5 +156,21 @@ FULL = job(
         ],
     },
     storage={"size": "200Gi", "storageClassName": "azurefile", "accessMode": "ReadWriteMany"},
+    retry={"limit": 5, "backoff": "1m30s"},
+    timeouts={
+        "fetch": "12h",
+        "check": "30m",
+        "quantize": "1d",
+        "workflow": "2d12h",
+        "export": "90m",
+        "finetune": "7d",
+        "adapter": "300s",
+        "reference": "1d2h3m4s",
+        "evaluate": "02h",
+    },
+    progressDeadline="0s",
+    queue="team-a",
+    priorityClassName="batch.low",
+    suspend=True,
 )
-"""Every field at once, but for workflow and storage.claim, which exclude others."""
+"""Every field but workflow, storage.claim and ttlAfterFinished, which exclude others."""

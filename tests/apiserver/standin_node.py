@@ -1,18 +1,21 @@
 """A stand-in for a node, where only the API server is real: it plays the kubelet for stage pods.
 
 Every stage pod is started and reported to have succeeded, unless its stage is held. A fetch finds
-its source's text as its content.
+its source's text as its content. A pod that is deleted while it runs says that it was told to stop.
 """
 
 import json
 import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
 from kubernetes import client, watch
+from urllib3.exceptions import HTTPError
 
+from olive_contract.failures import FailureClass
 from olive_contract.keys import content_key
 from olive_contract.stage import Report, StageInput
 
@@ -20,14 +23,20 @@ SELECTOR = "olive-operator.io/stage"
 
 
 class StandInNode:
-    """Works in a thread of its own between ``with`` and its end."""
+    """Works in a thread of its own between ``with`` and its end.
 
-    def __init__(self, api: Any, namespace: str) -> None:
+    ``scheduled``: a scheduler is there, and a pod is started only when it has a node.
+    """
+
+    def __init__(self, api: Any, namespace: str, scheduled: bool = False) -> None:
+        self._scheduled = scheduled
         self._core, self._namespace = client.CoreV1Api(api), namespace
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.ran: list[str] = []
         self.held: dict[str, threading.Event] = {}
+        self.failing: dict[str, list[Report]] = {}
+        """By stage: what its next pods report instead."""
 
     def hold(self, stage: str) -> threading.Event:
         """Pods of this stage keep running until the event is set."""
@@ -48,37 +57,54 @@ class StandInNode:
         self._thread.join(30)
 
     def _run(self) -> None:
-        seen: set[str] = set()
-        while not self._stop.is_set():
-            events = watch.Watch().stream(
-                self._core.list_namespaced_pod,
-                self._namespace,
-                label_selector=SELECTOR,
-                timeout_seconds=1,
-            )
-            for event in events:
-                pod = event["object"]
-                if event["type"] != "DELETED" and pod.metadata.uid not in seen:
-                    seen.add(pod.metadata.uid)
-                    threading.Thread(target=self._play, args=(pod,), daemon=True).start()
+        told: dict[str, threading.Event] = {}
+        while not self._stop.wait(0.01):
+            # A node outlives an API server that goes away for a while.
+            with suppress(client.ApiException, HTTPError):
+                self._watch(told)
 
-    def _play(self, pod: Any) -> None:
+    def _watch(self, told: dict[str, threading.Event]) -> None:
+        events = watch.Watch().stream(
+            self._core.list_namespaced_pod,
+            self._namespace,
+            label_selector=SELECTOR,
+            timeout_seconds=1,
+        )
+        for event in events:
+            pod = event["object"]
+            gone = event["type"] == "DELETED" or pod.metadata.deletion_timestamp
+            if pod.metadata.uid in told:
+                if gone:
+                    told[pod.metadata.uid].set()
+            elif not gone and (pod.spec.node_name or not self._scheduled):
+                told[pod.metadata.uid] = stop = threading.Event()
+                threading.Thread(target=self._play, args=(pod, stop), daemon=True).start()
+
+    def _play(self, pod: Any, stop: threading.Event) -> None:
         given = StageInput.from_json(pod.spec.containers[0].args[0])
         self.ran.append(given.name)
         started = _now()
         self._patch(pod, "Running", {"running": {"startedAt": started}})
-        if given.name in self.held:
-            self.held[given.name].wait(60)
+        if given.name in self.held and _told(stop, self.held[given.name]):
+            report = Report("Failed", reason=FailureClass.CANCELLED, message="told to stop")
+            self._end(pod, "Failed", started, report)
+            return
+        if reports := self.failing.get(given.name):
+            self._end(pod, "Failed", started, reports.pop(0))
+            return
         key = given.key or content_key("x", str(given.params["source"]))
         report = Report("Succeeded", key=key, seconds=1.5, sizeBytes=7, metrics={"perplexity": 9.0})
+        self._end(pod, "Succeeded", started, report)
+
+    def _end(self, pod: Any, phase: str, started: str, report: Report) -> None:
         ended = {
-            "exitCode": 0,
-            "reason": "Completed",
+            "exitCode": 0 if phase == "Succeeded" else 143,
+            "reason": "Completed" if phase == "Succeeded" else "Error",
             "startedAt": started,
             "finishedAt": _now(),
             "message": report.to_json(),
         }
-        self._patch(pod, "Succeeded", {"terminated": ended})
+        self._patch(pod, phase, {"terminated": ended})
 
     def _patch(self, pod: Any, phase: str, state: dict[str, Any]) -> None:
         container = {
@@ -90,11 +116,26 @@ class StandInNode:
             "state": state,
         }
         body = {"status": {"phase": phase, "containerStatuses": [container]}}
+        while not self._patched(pod, body):
+            self._stop.wait(0.1)
+
+    def _patched(self, pod: Any, body: dict[str, Any]) -> bool:
+        """Whether it is told, or nobody is there any more to be told."""
         try:
             self._core.patch_namespaced_pod_status(pod.metadata.name, self._namespace, body)
         except client.ApiException as error:
-            if error.status != 404:
-                raise
+            return bool(error.status == 404) or self._stop.is_set()
+        except HTTPError:
+            return self._stop.is_set()
+        return True
+
+
+def _told(stop: threading.Event, release: threading.Event) -> bool:
+    """Wait until the pod is told to stop (then true), or its stage is held no longer."""
+    for _ in range(1200):
+        if release.is_set() or stop.wait(0.05):
+            break
+    return not release.is_set() and stop.is_set()
 
 
 def _now() -> str:

@@ -47,10 +47,10 @@ def release(kubectl: Kubectl, helm: Helm) -> Iterator[tuple[Kubectl, str]]:
 
 def test_restricted_namespace_takes_the_operators_pod(release: tuple[Kubectl, str]) -> None:
     kubectl, _ = release
-    created = "--for=jsonpath={.status.replicas}=1"
+    created = "--for=jsonpath={.status.replicas}=2"
     kubectl("wait", created, "--timeout=60s", "deployment/olive-olive-operator")
     pods = kubectl("get", "pods", "--selector=app.kubernetes.io/instance=olive", "--output=name")
-    assert len(pods.splitlines()) == 1
+    assert len(pods.splitlines()) == 2
 
 
 def test_job_of_the_notes_is_accepted(release: tuple[Kubectl, str]) -> None:
@@ -63,16 +63,18 @@ MAY = [
     ("list", "optimizationjobs.olive-operator.io"),
     ("watch", "optimizationjobs.olive-operator.io"),
     ("patch", "optimizationjobs.olive-operator.io/status"),
+    ("delete", "optimizationjobs.olive-operator.io"),
     ("create", "artifacts.olive-operator.io"),
     ("create", "jobs.batch"),
     ("patch", "deployments.apps"),
     ("get", "pods/log"),
     ("create", "persistentvolumeclaims"),
     ("create", "events"),
+    ("create", "leases.coordination.k8s.io"),
 ]
 MAY_NOT = [
     ("patch", "optimizationjobs.olive-operator.io"),
-    ("delete", "optimizationjobs.olive-operator.io"),
+    ("update", "leases.coordination.k8s.io"),
     ("get", "secrets"),
     ("list", "secrets"),
     ("create", "pods"),

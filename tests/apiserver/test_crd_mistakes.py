@@ -80,6 +80,9 @@ OTHERS_CLAIM = (
     "is left out; leave them out, or leave claim out"
 )
 
+WRITE_DURATION = "write a duration in days, hours, minutes and seconds, such as 30s, 1h30m or 7d"
+ABOVE_ZERO = "write a duration above 0"
+
 # What is wrong: the job, the field that is named, what is said of it.
 MISTAKES: dict[str, tuple[Manifest, str, str]] = {
     # The name
@@ -722,6 +725,82 @@ MISTAKES: dict[str, tuple[Manifest, str, str]] = {
         "spec.storage.accessMode",
         'supported values: "ReadWriteOnce", "ReadWriteMany"',
     ),
+    # Retries and time limits
+    "fewer retries than none": (
+        job(retry={"limit": -1}),
+        "spec.retry.limit",
+        "greater than or equal to 0",
+    ),
+    "retries for ever": (
+        job(retry={"limit": 101}),
+        "spec.retry.limit",
+        "less than or equal to 100",
+    ),
+    "a wait as a number": (
+        job(retry={"backoff": 30}),
+        "spec.retry.backoff",
+        'must be of type string: "integer"',
+    ),
+    "a wait without a unit": (job(retry={"backoff": "30"}), "spec.retry.backoff", WRITE_DURATION),
+    "a wait of nothing": (job(retry={"backoff": ""}), "spec.retry.backoff", WRITE_DURATION),
+    "a fraction of an hour": (
+        job(timeouts={"fetch": "1.5h"}),
+        "spec.timeouts.fetch",
+        WRITE_DURATION,
+    ),
+    "minutes before hours": (
+        job(timeouts={"check": "30m1h"}),
+        "spec.timeouts.check",
+        WRITE_DURATION,
+    ),
+    "weeks": (job(timeouts={"quantize": "1w"}), "spec.timeouts.quantize", WRITE_DURATION),
+    "milliseconds": (
+        job(timeouts={"workflow": "500ms"}),
+        "spec.timeouts.workflow",
+        WRITE_DURATION,
+    ),
+    "a unit in capitals": (job(timeouts={"export": "4H"}), "spec.timeouts.export", WRITE_DURATION),
+    "no time to train": (job(timeouts={"finetune": "0s"}), "spec.timeouts.finetune", ABOVE_ZERO),
+    "time that runs backwards": (
+        job(timeouts={"adapter": "-1h"}),
+        "spec.timeouts.adapter",
+        WRITE_DURATION,
+    ),
+    "a limit in words": (
+        job(timeouts={"reference": "two hours"}),
+        "spec.timeouts.reference",
+        WRITE_DURATION,
+    ),
+    "no limit": (job(timeouts={"evaluate": "0d0h"}), "spec.timeouts.evaluate", ABOVE_ZERO),
+    "a deadline with a space": (
+        job(progressDeadline="30 m"),
+        "spec.progressDeadline",
+        WRITE_DURATION,
+    ),
+    "a day for every digit": (
+        job(ttlAfterFinished="99999d"),
+        "spec.ttlAfterFinished",
+        WRITE_DURATION,
+    ),
+    "an end to what serves": (
+        job(serve={}, ttlAfterFinished="7d"),
+        "spec.ttlAfterFinished",
+        "a job that serves does not finish; leave ttlAfterFinished or serve out",
+    ),
+    # Who goes first
+    "a queue in capitals": (job(queue="TeamA"), "spec.queue", WRITE_NAME),
+    "a queue without a name": (job(queue=""), "spec.queue", WRITE_NAME),
+    "a priority as a number": (
+        job(priorityClassName=1000),
+        "spec.priorityClassName",
+        'must be of type string: "integer"',
+    ),
+    "a priority with a space": (
+        job(priorityClassName="very high"),
+        "spec.priorityClassName",
+        WRITE_NAME,
+    ),
+    "suspended for yes": (job(suspend="yes"), "spec.suspend", YES),
 }
 
 
@@ -741,6 +820,8 @@ def test_is_refused(crds: Kubectl, mistake: str) -> None:
         "spec.adapters[0].lora.ranks": with_lora(ranks=8),
         "spec.serve.resources.request": job(serve={"resources": {"request": {}}}),
         "spec.storage.pvc": job(storage={"pvc": "olive"}),
+        "spec.timeouts.serve": job(timeouts={"serve": "1h"}),
+        "spec.retries": job(retries=3),
     }.items(),
 )
 def test_field_that_is_not_known_is_refused(crds: Kubectl, field: str, manifest: Manifest) -> None:

@@ -1,11 +1,13 @@
 """The CRD of OptimizationJob: what is accepted, what is filled in, and how kubectl shows it."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import yaml
 from programs import ROOT
 
+from olive_operator.api.duration import parsed
 from olive_operator.api.spec import Spec
 
 from .jobs import CUDA, DATA, FULL, WORKFLOW, adapter, job, with_data
@@ -26,6 +28,15 @@ MODEL = {
     "trustRemoteCode": False,
 }
 GPU = {"count": 1, "resource": "nvidia.com/gpu"}
+ALWAYS = {
+    "model": MODEL,
+    "export": EXPORT,
+    "gpu": GPU,
+    "storage": {},
+    "retry": {},
+    "timeouts": {},
+    "suspend": False,
+}
 LORA = {
     "rank": 16,
     "alpha": 32,
@@ -92,6 +103,9 @@ DEFAULTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"gpu": {**GPU, "products": ["NVIDIA-A10"]}},
     ),
     "a claim": ({"storage": {"claim": "mine"}}, {"storage": {"claim": "mine"}}),
+    "retries of some other number": ({"retry": {"limit": 0}}, {"retry": {"limit": 0}}),
+    "one time limit": ({"timeouts": {"fetch": "1d"}}, {"timeouts": {"fetch": "1d"}}),
+    "a job that goes by itself": ({"ttlAfterFinished": "0s"}, {"ttlAfterFinished": "0s"}),
 }
 
 
@@ -99,7 +113,7 @@ DEFAULTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 def test_defaults(crds: Kubectl, case: str) -> None:
     written, filled_in = DEFAULTS[case]
     stored = crds.dry_run(job(**written))["spec"]
-    assert stored == {"model": MODEL, "export": EXPORT, "gpu": GPU, "storage": {}, **filled_in}
+    assert stored == {**ALWAYS, **filled_in}
 
 
 @pytest.mark.parametrize("case", DEFAULTS)
@@ -153,6 +167,14 @@ def test_template(crds: Kubectl, template: str) -> None:
     assert crds.dry_run(with_data(template=template))
 
 
+@pytest.mark.parametrize(
+    "text", ["1s", "05m", "24h", "365d", "1d1s", "1h30m", "9999d99999h999999m99999999s"]
+)
+def test_duration(crds: Kubectl, text: str) -> None:
+    stored = crds.dry_run(job(progressDeadline=text))["spec"]
+    assert parsed(Spec.from_body(stored).progressDeadline or "") > timedelta()
+
+
 def test_longest_names(crds: Kubectl) -> None:
     assert crds.dry_run(job(name="a" * 52, adapters=[adapter("b" * 40)]))
 
@@ -174,8 +196,7 @@ def test_any_section_may_be_edited(kubectl: Kubectl, section: str) -> None:
     if section == "quantize":
         del without["evaluate"]  # which compares with the model before it
     edited = kubectl.apply({**FULL, "spec": {**without, **({section: other} if other else {})}})
-    expected = {"model": other, "export": EXPORT, "gpu": GPU, "storage": {}}.get(section)
-    assert edited["spec"].get(section) == expected
+    assert edited["spec"].get(section) == {**ALWAYS, "model": other}.get(section)
     assert kubectl.apply(FULL)["spec"] == FULL["spec"]
 
 

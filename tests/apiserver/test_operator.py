@@ -1,29 +1,18 @@
 """The operator's own process against a real API server; its only node is a stand-in."""
 
-import os
+import json
 import signal
-import socket
-import subprocess
-import sys
-import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
-import pytest
-import yaml
 from builders import adapter, spec
-from kubernetes import client, config
-from programs import ROOT
+from kubernetes import client
 
-from .kubectl import Kubectl
-from .standin_node import StandInNode, eventually, pretty
+from .operators import Jobs, Operator
+from .standin_node import StandInNode, eventually
 
-CONFIG = {
-    "images": {"stage": "stage:1", "stageSlim": "slim:1", "serve": "serve:1"},
-    "retry": {"limit": 2, "backoffSeconds": 1},
-}
 STAGES = {
     "fetch/model",
     "fetch/travel",
@@ -36,157 +25,6 @@ STAGES = {
     "evaluate/travel",
 }
 DONE = f"{len(STAGES)}/{len(STAGES)}"
-
-
-class Jobs:
-    """The OptimizationJobs of a namespace, and what is there of their children."""
-
-    def __init__(self, api: Any, namespace: str) -> None:
-        self.custom, self.core = client.CustomObjectsApi(api), client.CoreV1Api(api)
-        self.batch, self.apps = client.BatchV1Api(api), client.AppsV1Api(api)
-        self.namespace = namespace
-        self._where = ("olive-operator.io", "v1alpha1", namespace, "optimizationjobs")
-
-    def create(self, name: str, body: dict[str, Any]) -> None:
-        manifest = {
-            "apiVersion": "olive-operator.io/v1alpha1",
-            "kind": "OptimizationJob",
-            "metadata": {"name": name},
-            "spec": body,
-        }
-        self.custom.create_namespaced_custom_object(*self._where, manifest)
-
-    def edit(self, name: str, body: dict[str, Any]) -> None:
-        """Replace the spec, however often the operator writes the status in between."""
-        found = self.get(name)
-        try:
-            self.custom.replace_namespaced_custom_object(
-                *self._where, name, {**found, "spec": body}
-            )
-        except client.ApiException as error:
-            if error.status != 409:
-                raise
-            self.edit(name, body)
-
-    def get(self, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.custom.get_namespaced_custom_object(*self._where, name)
-        return found
-
-    def delete(self, name: str) -> None:
-        self.custom.delete_namespaced_custom_object(*self._where, name)
-
-    def status(self, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.get(name).get("status", {})
-        return found
-
-    def is_(self, name: str, condition: str) -> bool:
-        """Whether the condition is True of the newest spec."""
-        found = self.get(name)
-        conditions = {c["type"]: c for c in found.get("status", {}).get("conditions", [])}
-        now = conditions.get(condition, {"status": "Unknown"})
-        newest = now.get("observedGeneration") == found["metadata"]["generation"]
-        return bool(newest and now["status"] == "True")
-
-    def await_ready(self, name: str, condition: str = "Ready") -> dict[str, Any]:
-        try:
-            eventually(f"{name} {condition}", lambda: self.is_(name, condition))
-        except AssertionError as error:
-            raise AssertionError(f"{error}\n{pretty(self.status(name))}") from None
-        return self.status(name)
-
-    def warnings(self, name: str) -> list[str]:
-        """The messages of the warning events of a job."""
-        fields = f"involvedObject.name={name},type=Warning"
-        events = self.core.list_namespaced_event(self.namespace, field_selector=fields).items
-        return [event.message for event in events]
-
-    def artifacts(self) -> list[dict[str, Any]]:
-        where = (*self._where[:3], "artifacts")
-        found: list[dict[str, Any]] = self.custom.list_namespaced_custom_object(*where)["items"]
-        return found
-
-    def attempts(self) -> list[str]:
-        return [j.metadata.name for j in self.batch.list_namespaced_job(self.namespace).items]
-
-
-class Operator:
-    """The operator as a process of its own, to be killed and started again."""
-
-    def __init__(self, kubeconfig: Path, folder: Path) -> None:
-        self._environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
-        self._environment["PYTHONPATH"] = str(ROOT / "operator")
-        self._config, self._log = folder / "config.yaml", folder / "operator.log"
-        self._config.write_text(yaml.safe_dump(CONFIG))
-        self.metrics, self.probe = _free_port(), _free_port()
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        options = [
-            *("--config", str(self._config), "--metrics-port", str(self.metrics)),
-            *("--liveness", f"http://127.0.0.1:{self.probe}/healthz"),
-        ]
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "olive_operator", *options],
-                env=self._environment,
-                stdout=log,
-                stderr=log,
-            )
-
-    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
-        assert self._process is not None
-        self._process.send_signal(how)
-        return self._process.wait(30)
-
-    def measured(self, name: str) -> float:
-        """The sum of a metric over its labels."""
-        with urlopen(f"http://127.0.0.1:{self.metrics}/metrics") as page:
-            lines = page.read().decode().splitlines()
-        values = [float(ln.split()[-1]) for ln in lines if ln.split("{")[0].split()[0] == name]
-        assert values, f"no metric {name}"
-        return sum(values)
-
-    @property
-    def log(self) -> str:
-        return self._log.read_text()
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
-
-
-@pytest.fixture
-def api(apiserver: Path, crds: Kubectl) -> Any:
-    return config.new_client_from_config(str(apiserver))
-
-
-@pytest.fixture
-def namespace(api: Any) -> str:
-    name = f"ml-{uuid.uuid4().hex[:8]}"
-    client.CoreV1Api(api).create_namespace({"metadata": {"name": name}})
-    return name
-
-
-@pytest.fixture
-def jobs(api: Any, namespace: str) -> Jobs:
-    return Jobs(api, namespace)
-
-
-@pytest.fixture
-def node(api: Any, namespace: str) -> Iterator[StandInNode]:
-    with StandInNode(api, namespace) as found:
-        yield found
-
-
-@pytest.fixture
-def operator(apiserver: Path, tmp_path: Path) -> Iterator[Operator]:
-    found = Operator(apiserver, tmp_path)
-    found.start()
-    yield found
-    found.stop(signal.SIGKILL)
 
 
 def plain(**sections: Any) -> dict[str, Any]:
@@ -326,11 +164,69 @@ def test_steady_job_is_not_written_again(jobs: Jobs, node: StandInNode, operator
 
     eventually("the operator at rest", at_rest)
     version, before = jobs.get("travel")["metadata"]["resourceVersion"], passes()
-    body = {"metadata": {"labels": {"poke": "1"}}}
+    # A record of the past that is tidied away: a pass, and nothing to be done.
     name = jobs.attempts()[0]
-    jobs.batch.patch_namespaced_job(name, jobs.namespace, body)
+    jobs.batch.delete_namespaced_job(name, jobs.namespace, propagation_policy="Background")
     eventually("another pass", lambda: passes() > before)
     assert jobs.get("travel")["metadata"]["resourceVersion"] == version
+
+
+def test_stage_costs_at_most_four_writes(
+    apiserver: Path, jobs: Jobs, node: StandInNode, operator: Operator
+) -> None:
+    jobs.create("travel", plain())
+    jobs.await_ready("travel")
+    written = Counter(_written(apiserver, jobs.namespace))
+    status = written.pop("patch optimizationjobs/status")
+    assert written == {
+        "create persistentvolumeclaims": 1,
+        "create jobs": len(STAGES),
+        "create artifacts": len(STAGES),
+        "create events": 1,
+    }
+    assert status <= 2 * len(STAGES)
+
+
+def _written(apiserver: Path, namespace: str) -> Iterator[str]:
+    """What the operator has written in a namespace, by the API server's audit log."""
+    for line in (apiserver.parent / "logs" / "audit.log").read_text().splitlines():
+        event = json.loads(line)
+        what, verb = event.get("objectRef", {}), event["verb"]
+        if event["userAgent"] != "olive-operator" or what.get("namespace") != namespace:
+            continue
+        if verb in ("get", "list", "watch") or what["resource"] == "leases":
+            continue
+        part = f"/{what['subresource']}" if "subresource" in what else ""
+        yield f"{verb} {what['resource']}{part}"
+
+
+def test_operator_of_one_namespace_leaves_all_others_alone(
+    apiserver: Path, api: Any, jobs: Jobs, node: StandInNode, tmp_path: Path
+) -> None:
+    elsewhere = Jobs(api, f"{jobs.namespace}-not-ours")
+    elsewhere.core.create_namespace({"metadata": {"name": elsewhere.namespace}})
+    elsewhere.create("travel", plain())
+    with Operator(apiserver, tmp_path, jobs.namespace, namespaces=[jobs.namespace]) as operator:
+        jobs.create("travel", plain())
+        jobs.await_ready("travel")
+        assert operator.measured("olive_jobs") == 1
+    assert elsewhere.status("travel") == {}
+    assert elsewhere.attempts() == []
+
+
+def test_standby_is_alive_and_writes_nothing(
+    apiserver: Path, api: Any, jobs: Jobs, tmp_path: Path
+) -> None:
+    taken = {"holderIdentity": "another", "leaseDurationSeconds": 3600}
+    lease = {"metadata": {"name": "olive-operator"}, "spec": taken}
+    client.CoordinationV1Api(api).create_namespaced_lease(jobs.namespace, lease)
+    jobs.create("travel", plain())
+    with Operator(apiserver, tmp_path, jobs.namespace) as operator:
+        eventually("it has seen the job", lambda: "everything is listed" in operator.log)
+        eventually("it says that it lives", operator.healthy)
+        assert not operator.leads()
+    assert list(_written(apiserver, jobs.namespace)) == []
+    assert jobs.status("travel") == {}
 
 
 def _changes(measure: Callable[[], float], before: float) -> bool:

@@ -16,6 +16,7 @@ from olive_operator import labels
 from olive_operator.api.seen import (
     ArtifactSeen,
     AttemptSeen,
+    ClaimSeen,
     DeploymentSeen,
     PodSeen,
     Ref,
@@ -75,6 +76,18 @@ class World:
     def wait(self, seconds: float) -> "World":
         self.now += timedelta(seconds=seconds)
         return self.settle()
+
+    def until_retry(self, stage: str) -> float:
+        """Wait for the instant at which the stage is tried again; the seconds that took."""
+        found = self.last
+        assert found is not None
+        assert found.again is not None
+        assert self.stage(stage).retryAt
+        seconds = (found.again - self.now).total_seconds()
+        self.wait(seconds - 0.001)
+        assert self.stage(stage).retryAt, "it is not tried before"
+        self.wait(0.001)
+        return seconds
 
     def run(self, stage: str, node: str = "n1") -> "World":
         """The stage's pod is scheduled and starts."""
@@ -201,7 +214,8 @@ class World:
         name, kind = manifest["metadata"]["name"], manifest["kind"]
         self.manifests[f"{kind}/{name}"] = manifest
         if kind == "PersistentVolumeClaim":
-            self.seen = replace(self.seen, claimExists=True)
+            claim = ClaimSeen(name, tuple(manifest["spec"]["accessModes"]), "Bound")
+            self.seen = replace(self.seen, claims={**self.seen.claims, name: claim})
         elif kind == "Artifact":
             self.records.append(artifact(manifest))
         else:

@@ -25,6 +25,14 @@ def test_the_operator_takes_it(helm: Helm, tmp_path: Path, name: str) -> None:
     assert loaded.progressSeconds == given.get("progressSeconds", 5)
 
 
+def test_the_defaults_are_the_operators_own(helm: Helm, tmp_path: Path) -> None:
+    chart = vars(_loaded(helm.manifests(*values("default")), tmp_path))
+    own = vars(config.Config(config.Images("stage", "slim", "serve")))
+    only_the_charts = {"images", "cpuStage", "gpuStage", "serve", "lease"}
+    assert {name for name in own if chart[name] != own[name]} == only_the_charts
+    assert chart["lease"] == config.LeaseConfig(name="olive-olive-operator")
+
+
 def test_every_value_arrives(helm: Helm, tmp_path: Path) -> None:
     loaded = _loaded(helm.manifests(*values("everything")), tmp_path)
     assert loaded == config.Config(
@@ -65,8 +73,13 @@ def test_every_value_arrives(helm: Helm, tmp_path: Path) -> None:
             tolerations=({"operator": "Exists"},),
         ),
         storage=config.ClaimDefaults("2.5Ti", "azurefile-premium", "ReadWriteMany"),
+        store=config.Retention("", "2Ti", "12h"),
         retry=config.Retry(5, 60),
+        timeouts={**config.TIMEOUTS, "finetune": "7d", "fetch": "1d12h"},
+        progressDeadline="0s",
+        imagePullDeadline="90s",
         progressSeconds=30,
+        lease=config.LeaseConfig("slm-olive", "", 30, 20, 4),
     )
 
 

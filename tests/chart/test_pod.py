@@ -37,9 +37,22 @@ def test_ports_and_probes_are_those_of_the_operator(helm: Helm) -> None:
     assert container["args"] == ["--config", "/etc/olive-operator/config.yaml"]
 
 
-def test_only_one_operator_at_a_time(helm: Helm) -> None:
-    spec = of_kind(helm.manifests(), "Deployment")["spec"]
-    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+def test_standby_is_on_another_node_where_there_is_one(helm: Helm) -> None:
+    rendered = helm.manifests()
+    deployment = of_kind(rendered, "Deployment")["spec"]
+    assert deployment["replicas"] == 2
+    soft = "preferredDuringSchedulingIgnoredDuringExecution"
+    (term,) = _pod(rendered)["affinity"]["podAntiAffinity"][soft]
+    apart = term["podAffinityTerm"]
+    assert apart["topologyKey"] == "kubernetes.io/hostname"
+    assert apart["labelSelector"] == deployment["selector"]
+    budget = of_kind(rendered, "PodDisruptionBudget")["spec"]
+    assert budget == {"maxUnavailable": 1, "selector": deployment["selector"]}
+
+
+def test_single_operator_may_be_evicted(helm: Helm) -> None:
+    rendered = helm.manifests("--set", "replicas=1")
+    assert not [m for m in rendered if m["kind"] == "PodDisruptionBudget"]
 
 
 def test_metrics_service_reaches_the_pod(helm: Helm) -> None:

@@ -7,16 +7,19 @@ import pytest
 from .helm import Helm, Manifest, of_kind, values
 
 NEEDED = {
-    # Jobs are watched. Their spec is the user's: only the status is written, by server-side apply.
-    "olive-operator.io/optimizationjobs": "list watch",
+    # Jobs are watched, and deleted at the end of their spec.ttlAfterFinished. Their spec is the
+    # user's: only the status is written, by server-side apply.
+    "olive-operator.io/optimizationjobs": "list watch delete",
     "olive-operator.io/optimizationjobs/status": "patch",
     # Children name the job as owner and block its deletion until they are gone; where the API
     # server checks that right (OwnerReferencesPermissionEnforcement), it is this one.
     "olive-operator.io/optimizationjobs/finalizers": "update",
-    # A record is made when an artifact is in the store, and deleted when it was not found there.
-    "olive-operator.io/artifacts": "list watch create delete",
-    # An attempt never changes; it is deleted when the spec no longer asks for it.
-    "batch/jobs": "list watch create delete",
+    # A record is made when an artifact is in the store, marked when nothing refers to it, and
+    # deleted when it was not found there or is to be swept.
+    "olive-operator.io/artifacts": "list watch create patch delete",
+    # An attempt never changes; it is deleted when the spec no longer asks for it. A sweep is made
+    # suspended, and patched to begin.
+    "batch/jobs": "list watch create patch delete",
     # Why a pod waits, what it reported; the log's tail of one that failed, its progress.
     "pods": "list watch",
     "pods/log": "get",
@@ -27,19 +30,30 @@ NEEDED = {
     "configmaps": "list watch create patch delete",
     # The claim is made once. It holds people's artifacts: it is never changed, never deleted.
     "persistentvolumeclaims": "list watch create",
-    # News of a job, for `kubectl describe`; never repeated, so never patched.
-    "events": "create",
+    # Whether the queue that a job names is there, where Kueue is installed.
+    "kueue.x-k8s.io/localqueues": "get",
+    # News of a job, for `kubectl describe`; never repeated, so never patched. Of an attempt whose
+    # pod does not come, they say why.
+    "events": "list create",
 }
+
+LEASE = "olive-olive-operator-lease"
 
 
 def _granted(role: Manifest) -> dict[str, str]:
     granted: dict[str, list[str]] = defaultdict(list)
     for rule in role["rules"]:
-        assert set(rule) == {"apiGroups", "resources", "verbs"}
+        assert set(rule) - {"resourceNames"} == {"apiGroups", "resources", "verbs"}
         for group in rule["apiGroups"]:
             for resource in rule["resources"]:
                 granted[f"{group}/{resource}" if group else resource] += rule["verbs"]
     return {resource: " ".join(verbs) for resource, verbs in granted.items()}
+
+
+def _of_namespaces(rendered: list[Manifest], kind: str) -> dict[str, Manifest]:
+    """Those for the jobs' namespaces; the Lease's is in the release's own."""
+    found = [m for m in rendered if m["kind"] == kind and m["metadata"]["name"] != LEASE]
+    return {m["metadata"]["namespace"]: m for m in found}
 
 
 def test_the_operator_may_do_what_it_needs_in_the_whole_cluster(helm: Helm) -> None:
@@ -50,19 +64,32 @@ def test_the_operator_may_do_what_it_needs_in_the_whole_cluster(helm: Helm) -> N
     assert [(s["name"], s["namespace"]) for s in binding["subjects"]] == [
         (of_kind(rendered, "ServiceAccount")["metadata"]["name"], "olive-system")
     ]
-    assert not [m for m in rendered if m["kind"] in ("Role", "RoleBinding")]
+    elsewhere = [m["metadata"]["name"] for m in rendered if m["kind"] in ("Role", "RoleBinding")]
+    assert elsewhere == [LEASE, LEASE]
 
 
 def test_with_namespaces_it_may_do_that_there_and_nothing_elsewhere(helm: Helm) -> None:
     rendered = helm.manifests(*values("namespaced"))
-    roles = {m["metadata"]["namespace"]: m for m in rendered if m["kind"] == "Role"}
+    roles = _of_namespaces(rendered, "Role")
     assert {ns: _granted(m) for ns, m in roles.items()} == {"team-a": NEEDED, "team-b": NEEDED}
-    bindings = {m["metadata"]["namespace"]: m for m in rendered if m["kind"] == "RoleBinding"}
+    bindings = _of_namespaces(rendered, "RoleBinding")
     assert set(bindings) == set(roles)
     for binding in bindings.values():
         assert binding["subjects"][0]["namespace"] == "olive-system"
         assert binding["roleRef"]["kind"] == "Role"
     assert not [m for m in rendered if m["kind"].startswith("ClusterRole")]
+
+
+def test_operators_share_one_lease_and_see_no_other(helm: Helm) -> None:
+    rendered = helm.manifests("--set", "fullnameOverride=slm")
+    (role,) = [m for m in rendered if m["metadata"]["name"] == "slm-lease" and "rules" in m]
+    assert role["metadata"]["namespace"] == "olive-system"
+    common = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"]}
+    assert role["rules"] == [
+        {**common, "verbs": ["create"]},
+        {**common, "resourceNames": ["slm"], "verbs": ["get", "update"]},
+    ]
+    assert "name: slm\n" in of_kind(rendered, "ConfigMap")["data"]["config.yaml"]
 
 
 @pytest.mark.parametrize("word", ["*", "secrets", "nodes", "impersonate", "escalate", "bind"])

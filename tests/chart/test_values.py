@@ -37,11 +37,26 @@ MISTAKES = {
     ),
     "an unknown access mode": ("storage.accessMode=RWX", "'ReadWriteOnce', 'ReadWriteMany'"),
     "no size": ("storage.size=0Gi", "at '/storage/size': '0Gi' does not match"),
-    "no retry at all": ("retry.limit=0", "at '/retry/limit': minimum: got 0, want 1"),
+    "fewer retries than none": ("retry.limit=-1", "at '/retry/limit': minimum: got -1, want 0"),
+    "a limit of what is no stage": (
+        "timeouts.serve=1h",
+        "at '/timeouts': additional properties 'serve' not allowed",
+    ),
+    "a limit without a unit": ("timeouts.fetch=60", "at '/timeouts/fetch': got number"),
+    "a limit in weeks": ("timeouts.fetch=1w", "at '/timeouts/fetch': '1w' does not match"),
+    "no time at all": ("timeouts.fetch=0s", "at '/timeouts/fetch': '0s' does not match"),
+    "a limit taken away": ("timeouts.fetch=null", "at '/timeouts': missing property 'fetch'"),
+    "a deadline of nothing": ("progressDeadline=", "at '/progressDeadline': minLength: got 0"),
+    "a deadline in words": (
+        "imagePullDeadline=soon",
+        "at '/imagePullDeadline': 'soon' does not match",
+    ),
     "a back-off with a unit": (
         "retry.backoffSeconds=10s",
         "at '/retry/backoffSeconds': got string, want integer",
     ),
+    "no operator": ("replicas=0", "at '/replicas': minimum: got 0, want 1"),
+    "a Lease that ends before it is renewed": ("lease.renewSeconds=10", "has to be less than"),
     "no progress": ("progressSeconds=0", "at '/progressSeconds': minimum: got 0, want 1"),
     "a label that is a number": (
         "serve.nodeSelector.pool=4",

@@ -12,11 +12,12 @@ from urllib.parse import parse_qs, urlsplit
 
 @dataclass
 class Asked:
-    """One request."""
+    """One request; ``kind`` is its Content-Type."""
 
     path: str
     query: dict[str, str]
     body: Any
+    kind: str = ""
 
 
 @dataclass
@@ -41,10 +42,12 @@ def served(answer: Answer) -> Iterator[StandIn]:
         def do_POST(self) -> None:
             self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
 
+        do_PATCH = do_POST
+
         def _answer(self, body: Any) -> None:
             parts = urlsplit(self.path)
             query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-            asked = Asked(parts.path, query, body)
+            asked = Asked(parts.path, query, body, self.headers.get("Content-Type", ""))
             stand_in.asked.append(asked)
             status, kind, text = answer(asked)
             self.send_response(status)

@@ -4,6 +4,8 @@ import pytest
 
 from olive_cli.__main__ import _parser, main
 
+from .files import hold
+
 
 @pytest.mark.parametrize(
     ("argv", "told"),
@@ -28,6 +30,17 @@ def test_a_wrong_command_line(
         main(argv)
     assert ended.value.code == 2
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["", "watch", "retry", "suspend", "resume", "ask"])
+def test_help(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    with pytest.raises(SystemExit) as ended:
+        main([*([command] if command else []), "--help"])
+    assert ended.value.code == 0
+    hold(f"help{'-' if command else ''}{command}.txt", capsys.readouterr().out.rstrip())
 
 
 def test_defaults() -> None:

@@ -99,6 +99,23 @@ def test_a_job_that_is_not_there(tmp_path: Path) -> None:
         assert Cluster.connect(kubeconfig(tmp_path, api.url), None, None).job("x").read() is None
 
 
+def test_a_change_is_merged_into_the_job(tmp_path: Path) -> None:
+    with served(lambda _: (200, "application/json", json.dumps(body()))) as api:
+        stream = Cluster.connect(kubeconfig(tmp_path, api.url), None, None).job("travel")
+        stream.patch({"spec": {"suspend": True}})
+    asked = api.asked[0]
+    assert (asked.path, asked.body) == (f"{PATH}/travel", {"spec": {"suspend": True}})
+    assert asked.kind == "application/merge-patch+json"
+
+
+def test_a_change_that_is_refused_in_the_api_servers_words(tmp_path: Path) -> None:
+    why = json.dumps({"message": 'optimizationjobs "travel" is forbidden: User "jo" cannot patch'})
+    with served(lambda _: (403, "application/json", why)) as api:
+        stream = Cluster.connect(kubeconfig(tmp_path, api.url), None, None).job("travel")
+        with pytest.raises(CliError, match=r"403 Forbidden.*cannot patch"):
+            stream.patch({"spec": {"suspend": True}})
+
+
 def test_no_right_to_read(tmp_path: Path) -> None:
     with served(lambda _: (403, "application/json", "{}")) as api:
         stream = Cluster.connect(kubeconfig(tmp_path, api.url), None, None).job("travel")

@@ -9,7 +9,9 @@ import pytest
 import yaml
 
 from olive_contract.failures import FailureClass
-from olive_operator.plan.retries import POLICY
+from olive_operator.api.duration import spoken
+from olive_operator.plan.pods import STALLED
+from olive_operator.plan.retries import JITTER, LONGEST_DELAY, POLICY, Action, Rule
 
 ROOT = Path(__file__).resolve().parents[2]
 CRD = yaml.safe_load((ROOT / "crds" / "optimizationjobs.olive-operator.io.yaml").read_text())
@@ -56,11 +58,28 @@ def test_the_examples_have_every_section() -> None:
     assert sections == set(SCHEMA["properties"]["spec"]["properties"])
 
 
+def cells(rule: Rule) -> list[str]:
+    """What the table has to say of a class: action, counts, first delay, limit."""
+    if rule.action == Action.FAIL:
+        return [rule.action.value, "yes", "–", "–"]
+    if not rule.counts:
+        return [rule.action.value, "no", "none, then the job's", "none"]
+    delay = "the job's" if rule.delay is None else spoken(rule.delay) if rule.delay else "none"
+    limit = "the job's" if rule.limit is None else str(rule.limit)
+    return [rule.action.value, "yes", delay, limit]
+
+
 @pytest.mark.parametrize("failure", list(FailureClass))
 def test_failure_classes(failure: FailureClass) -> None:
-    row = re.search(rf"^\| `{failure.value}` \| ([^|]+) \| (yes|no) \|", OPERATIONS, re.M)
+    row = re.search(rf"^\| `{failure.value}` \| (.+) \|$", section("## Failures"), re.M)
     assert row, f"docs/operations.md does not describe {failure.value}"
-    assert (row[1] != "no", row[2] == "yes") == (POLICY[failure].again, POLICY[failure].counts)
+    assert row[1].split(" | ")[:4] == cells(POLICY[failure])
+
+
+def test_delays_of_retries() -> None:
+    told = re.search(r"doubles with each, up to (\w+); .* up to (\d+) %", section("## Failures"))
+    assert told
+    assert (told[1], int(told[2])) == (spoken(LONGEST_DELAY), round(JITTER * 100))
 
 
 @pytest.mark.parametrize(
@@ -79,8 +98,40 @@ def test_metrics_are_described_if_they_exist(module: str, prefix: str) -> None:
     assert missing == set()
 
 
+def section(title: str) -> str:
+    """The text of docs/operations.md from a title, or a sentence, to the next title."""
+    assert title in OPERATIONS
+    return OPERATIONS.partition(title)[2].partition("\n## ")[0]
+
+
+def reasons(module: str, *before: str) -> set[str]:
+    """The words in quotes that stand behind one of these in a module of the plan."""
+    source = (ROOT / "operator" / "olive_operator" / module).read_text()
+    return {word for text in before for word in re.findall(rf'{text}\s*"([A-Z]\w+)"', source)}
+
+
+PENDING = reasons("plan/pods.py", r"Pending\(") | reasons("plan/volumes.py", r"Pending\(")
+PASSING = {"PodNotCreated", "Scheduling", "VolumeElsewhere"}
+"""Every pod is in the first two for a moment; the third is told as VolumeBusy or VolumeHeld."""
+
+
 def test_reasons_of_pending_pods_are_those_of_the_operator() -> None:
-    source = (ROOT / "operator" / "olive_operator" / "plan" / "pods.py").read_text()
-    given = set(re.findall(r'Pending\(\s*"([A-Za-z]+)"', source)) - {"PodNotCreated", "Scheduling"}
-    section = OPERATIONS.partition("Why a pod does not start")[2].partition("\n## ")[0]
-    assert set(re.findall(r"`([A-Z][A-Za-z]+)`", section)) == given
+    rows = dict(re.findall(r"^\| `(\w+)` \| (yes|no) \|", section("Why a pod does not"), re.M))
+    assert set(rows) == PENDING - PASSING
+    assert {reason for reason, stalled in rows.items() if stalled == "yes"} == STALLED
+
+
+def test_reasons_of_stages_are_those_of_the_operator() -> None:
+    told = section("The reason of a stage").partition("Why a pod does not")[0]
+    given = (
+        reasons("plan/outcomes.py", "reason=", "SHARED = ", r"_without_work\(view, ")
+        | reasons("plan/limits.py", "NO_PROGRESS = ")
+        | reasons("api/status.py", "GATE_FAILED: Final = ")
+    )
+    assert set(re.findall(r"^\| `(\w+)` \|", told, re.M)) == given | {"Built", "Cached"}
+
+
+def test_reasons_of_jobs_are_those_of_the_operator() -> None:
+    told = section("## Conditions").partition("All three")[2]
+    given = reasons("plan/conditions.py", r"Phase.\w+,")
+    assert set(re.findall(r"^\| `(\w+)` \|", told, re.M)) == given

@@ -94,7 +94,7 @@ def test_a_damaged_input_is_made_again(after: Here) -> None:
     key = told.stage("quantize")["key"]
     (after.store / key / "config.json").write_text("{}")
     again = after.run(spec(adapter("travel", alpha=2)), "--json")
-    assert again.code == 0, again
+    assert again.code == 0, again.out
     assert "InputMissing" in again.out
     assert "quantize" in again.built()
     Store(after.store).open(key)

@@ -94,8 +94,12 @@ class Lab:
     def start(self, stage: StageInput | str, *prefix: str) -> "subprocess.Popen[str]":
         """The stage as a process of its own, as in a pod; ``prefix`` is a command to run it by."""
         text = stage if isinstance(stage, str) else stage.to_json()
+        return self.pod(*prefix, sys.executable, "-m", "olive_stage", text)
+
+    def pod(self, *command: str) -> "subprocess.Popen[str]":
+        """A process as in a stage's pod."""
         return subprocess.Popen(
-            [*prefix, sys.executable, "-m", "olive_stage", text],
+            command,
             cwd=STAGE,
             env={
                 **os.environ,

@@ -164,6 +164,41 @@ def test_out_of_gpu_memory_the_batches_are_halved(
     assert gpu.tried == tried
 
 
+def test_after_attempts_that_ran_out_of_memory_it_begins_layer_by_layer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gpu = Gpu(4096)
+    monkeypatch.setattr(awq, "calibrate", gpu.calibrate)
+    monkeypatch.setattr(awq, "fits", lambda size: True)
+    rows = [[3] * 512] * 8
+    assert awq.awq(lambda device: device, None, 0, rows, GROUP) == "cuda"
+    assert awq.awq(lambda device: device, None, 0, rows, GROUP, less=1) == "cpu"
+    assert awq.awq(lambda device: device, None, 0, rows, GROUP, less=2) == "cpu"
+    assert gpu.tried == [4096, 2048, 1024]
+
+
+def test_with_smaller_batches_the_model_is_as_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(awq, "BATCH_TOKENS", 160)
+    source = small_models.make(tmp_path / "model", "llama")
+    found = [
+        awq.awq(
+            lambda device: loaded(source),
+            load_tokenizer(source),
+            0,
+            small_models.rows(16, 40),
+            GROUP,
+            less,
+        )
+        for less in (0, 2)
+    ]
+    whole, parts = (pack_layers(model) for model in found)
+    assert parts.layers == whole.layers
+    print("ERR", parts.error, whole.error)
+    assert parts.error == pytest.approx(whole.error, rel=0.02)
+
+
 def test_out_of_gpu_memory_to_the_last_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(awq, "calibrate", Gpu(0).calibrate)
     with pytest.raises(StageFailure, match="batches of 1024 tokens and one layer") as caught:

@@ -186,8 +186,8 @@ def test_progress_lines_tell_percent_remaining_time_and_loss(
     assert all(p.remainingSeconds is not None for p in steps)
 
 
-@pytest.mark.parametrize("kind", ["fetch", "check", "adapter", "evaluate"])
-def test_light_stages_do_not_import_torch(kind: str) -> None:
+@pytest.mark.parametrize("kind", ["fetch", "check", "adapter", "evaluate", "sweep"])
+def test_what_the_slim_image_runs_does_not_import_torch(kind: str) -> None:
     code = f"import olive_stage.{kind}, sys; print('torch' in sys.modules)"
     path = f"{STAGE}:{REPOSITORY / 'operator'}"
     out = subprocess.run(

@@ -72,13 +72,14 @@ def run(
     checkpoints: Path,
     asked: Lora,
     change: Callable[[Any], object] = lambda model: None,
+    less: int = 0,
 ) -> Trained:
     """A training on the model in ``folder``, after ``change`` was made to it."""
     torch.manual_seed(asked.seed)
     model = add_lora(load_model(folder), asked)
     change(model)
     held = [[row] for row in ROWS[20:]]
-    return training.train(model, asked, examples(), held, 0, checkpoints, Ranks(), False)
+    return training.train(model, asked, examples(), held, 0, checkpoints, Ranks(), False, less)
 
 
 def values(found: Trained) -> list[float]:
@@ -128,6 +129,17 @@ def test_a_step_that_does_not_fit_is_done_in_parts_with_the_same_loss(
     assert "does not fit into the GPU's memory: activations are recomputed from now on" in said
     assert "from now on 4 of 8 rows at a time, 2 times a step" in said
     assert '"message": "step 6 of 6, 2 of 8 rows at a time"' in said
+
+
+@pytest.mark.parametrize(("less", "micro"), [(1, 4), (2, 2), (9, 1)])
+def test_after_attempts_that_ran_out_of_memory_it_begins_in_parts_with_the_same_losses(
+    llama: Path, tmp_path: Path, less: int, micro: int
+) -> None:
+    whole = run(llama, tmp_path / "whole", small())
+    parts = run(llama, tmp_path / "parts", small(), less=less)
+    assert values(parts) == pytest.approx(values(whole), abs=1e-5)
+    assert parts.metrics["microBatchSize"] == micro
+    assert parts.metrics["evalLoss"] == pytest.approx(whole.metrics["evalLoss"], abs=1e-5)
 
 
 def test_a_row_that_does_not_fit_alone_ends_the_training(llama: Path, tmp_path: Path) -> None:

@@ -80,6 +80,9 @@ def test_no_target_crosses_the_border_of_packed_rows() -> None:
         pytest.param(Fit(8, False, True), [(8, True), (4, True), (2, True), (1, True)], id="free"),
         pytest.param(Fit(5, False, False), [(3, False), (2, False), (1, False)], id="asked not to"),
         pytest.param(Fit(2, True, True), [(1, True)], id="recomputing already"),
+        pytest.param(Fit(8, False, True, 1), [(2, True), (1, True)], id="one attempt ran out"),
+        pytest.param(Fit(5, False, False, 1), [(2, False), (1, False)], id="and may not recompute"),
+        pytest.param(Fit(8, False, True, 9), [], id="nothing is left to halve"),
     ],
 )
 def test_less_memory_is_asked_for_step_by_step(fit: Fit, steps: list[tuple[int, bool]]) -> None:

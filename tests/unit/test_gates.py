@@ -163,8 +163,9 @@ def test_measurement_from_the_store_is_judged_as_one_just_made() -> None:
 def test_measurement_that_two_adapters_share_is_judged_for_both() -> None:
     twins = [adapter("travel"), {**adapter("travel"), "name": "twin"}]
     world = World(evaluate=GATES, adapters=twins).settle()
-    world.finish(*BASE, "fetch/travel", "fetch/twin", *trained("travel")[1:])
+    world.finish(*BASE, "fetch/travel", *trained("travel")[1:])
     world.finish("evaluate/travel", metrics=GOOD)
+    assert [name for name in world.started if name.endswith("/twin")] == [], "all is made once"
     assert world.stage("evaluate/twin").metrics == GOOD
     assert names_served(world) == ["travel", "twin"]
 

@@ -6,12 +6,17 @@ from typing import Any
 import pytest
 from builders import spec
 
-from olive_operator import observe, records
-from olive_operator.api.seen import AttemptSeen, DeploymentSeen, PodSeen, Ref
+from olive_operator import kept, kinds, records
+from olive_operator.api.seen import AttemptSeen, DeploymentSeen, Holder, PodSeen, Seen
+from olive_operator.cache import Cache
+from olive_operator.inquiries import Answers
+from olive_operator.kinds import JOB, WATCHED
+from olive_operator.observe import observe
+from olive_operator.reservations import Reservations
 
 STARTED = "2026-11-20T12:00:00Z"
 ENDED = "2026-11-20T12:00:30Z"
-META = {
+META: dict[str, Any] = {
     "name": "travel-quantize-1a2b3c4d-1-x",
     "namespace": "ml",
     "labels": {
@@ -28,6 +33,7 @@ META = {
     "uid": "j1",
     "ownerReferences": [{"kind": "OptimizationJob", "uid": "u1"}],
 }
+ON_CLAIM = {**META["annotations"], "olive-operator.io/claim": "olive-store"}
 
 
 def pod(phase: str, state: dict[str, Any] | None = None, **status: Any) -> PodSeen:
@@ -114,11 +120,9 @@ def test_pod_that_has_no_status_yet() -> None:
 )
 def test_job_of_an_attempt(conditions: list[dict[str, str]], outcome: str) -> None:
     body = {"metadata": META, "status": {"conditions": conditions}}
-    name = str(META["name"])
-    seen = AttemptSeen(name, "quantize", "k1", 1, outcome)
-    assert records.attempt(body) == records.AttemptRecord("j1", "u1", seen)
-    assert records.job_of(body) == ("ml", "travel")
-    assert records.attempt_of(body) == "j1"
+    seen = AttemptSeen(str(META["name"]), "quantize", "k1", 1, outcome)
+    record = kept.AttemptRecord(("ml", "travel"), "j1", "u1", seen)
+    assert WATCHED["Job"].record(body) == record
 
 
 @pytest.mark.parametrize(
@@ -153,7 +157,7 @@ def test_deployment_and_what_was_applied() -> None:
         },
     }
     assert records.deployment(body) == DeploymentSeen(2, 3, 2, 1, False, "c1")
-    assert records.applied(body, "Deployment") == (Ref("Deployment", str(META["name"])), "h1")
+    assert records.applied(body) == "h1"
 
 
 def test_record_of_an_artifact_with_and_without_measurements() -> None:
@@ -167,55 +171,233 @@ def test_record_of_an_artifact_with_and_without_measurements() -> None:
 
 @pytest.mark.parametrize(
     ("ready", "address", "found"),
-    [("True", "10.0.0.1", "10.0.0.1:8080"), ("False", "10.0.0.1", None), ("True", "", None)],
+    [("True", "10.0.0.1", "10.0.0.1:8080"), ("False", "10.0.0.1", ""), ("True", "", "")],
 )
-def test_serving_pod_is_asked_only_when_it_answers(
-    ready: str, address: str, found: str | None
-) -> None:
+def test_serving_pod_is_asked_only_when_it_answers(ready: str, address: str, found: str) -> None:
     status = {"podIP": address, "conditions": [condition("Ready", ready, "")]}
-    seen = records.serving_pod({"metadata": META, "status": status})
-    assert (seen.address if seen else None) == found
+    assert records.answers_at({"metadata": META, "status": status}) == found
 
 
-def test_job_is_trimmed_to_what_a_pass_needs() -> None:
-    body = {
-        "metadata": {
-            "name": "travel",
-            "namespace": "ml",
-            "uid": "u1",
-            "generation": 3,
-            "resourceVersion": "7",
-            "managedFields": ["…"],
-            "annotations": {"olive-operator.io/retry": "1"},
-        },
-        "spec": spec(),
+# What a plan is made from
+
+
+def job_body(name: str = "travel", version: int = 1, **parts: Any) -> dict[str, Any]:
+    meta = {
+        "name": name,
+        "namespace": "ml",
+        "uid": f"uid of {name}",
+        "generation": 3,
+        "resourceVersion": str(version),
     }
-    found = records.trimmed_job(body)
-    assert "managedFields" not in found["metadata"]
-    seen = observe.observe(observe.Records(found)).job
-    assert (seen.name, seen.generation, seen.retry) == ("travel", 3, "1")
-    assert seen.spec.adapters[0].name == "travel"
+    return {"metadata": {**meta, **parts.pop("metadata", {})}, "spec": spec(**parts)}
+
+
+class Watched:
+    """A cache that watches have filled, and what is seen in it."""
+
+    def __init__(self, *jobs: dict[str, Any]) -> None:
+        self.cache, self.now, self._version = Cache(), 0.0, 100
+        self.reserved = Reservations(lambda: self.now)
+        for body in jobs or (job_body(),):
+            self.job(body)
+
+    def job(self, body: dict[str, Any]) -> None:
+        known = self.cache.get(JOB, kinds.key_of(body))
+        record = kinds.job(body, known.record if known else None)
+        self._put(JOB, body, record)
+
+    def attempt(self, job: str, number: int, address: str = "k1", **meta: Any) -> None:
+        name = f"{job}-{number}"
+        notes = {
+            "olive-operator.io/stage-name": "quantize",
+            "olive-operator.io/address": address,
+            "olive-operator.io/claim": "olive-store",
+        }
+        marks = {"olive-operator.io/job": job, "olive-operator.io/attempt": str(number)}
+        found = {
+            "name": name,
+            "namespace": "ml",
+            "uid": f"uid of {name}",
+            "labels": marks,
+            "annotations": notes,
+            "ownerReferences": [{"uid": f"uid of {job}"}],
+            **meta,
+        }
+        self.put("Job", {"metadata": found})
+
+    def pod(self, attempt: str, phase: str = "Running", **status: Any) -> None:
+        state = {"running": {"startedAt": STARTED}} if phase == "Running" else {}
+        volume = {"persistentVolumeClaim": {"claimName": "olive-store"}}
+        marks = {
+            "olive-operator.io/job": attempt.rpartition("-")[0],
+            "app.kubernetes.io/component": "stage",
+            "batch.kubernetes.io/controller-uid": f"uid of {attempt}",
+        }
+        name = f"{attempt}-pod"
+        self.put(
+            "Pod",
+            {
+                "metadata": {"name": name, "namespace": "ml", "uid": name, "labels": marks},
+                "spec": {"volumes": [volume], "nodeName": "n1" if phase == "Running" else ""},
+                "status": {"phase": phase, "containerStatuses": [{"state": state}], **status},
+            },
+        )
+
+    def put(self, kind: str, body: dict[str, Any]) -> None:
+        self._put(kind, body, WATCHED[kind].record(body))
+
+    def _put(self, kind: str, body: dict[str, Any], record: Any) -> None:
+        self._version += 1
+        key, uid = kinds.key_of(body), body["metadata"]["uid"]
+        self.cache.put(kind, key, self._version, uid, record)
+
+    def seen(self, job: str = "travel") -> Seen:
+        known = self.cache.get(JOB, ("ml", job))
+        assert known is not None
+        assert known.record.seen is not None
+        return observe(self.cache, known.record.seen, self.reserved, Answers(), {})
+
+
+def test_job_as_it_is_read() -> None:
+    found = kinds.job(job_body(metadata={"annotations": {"olive-operator.io/retry": "1"}})).seen
+    assert found is not None
+    assert (found.name, found.generation, found.retry) == ("travel", 3, "1")
+    assert found.spec.adapters[0].name == "travel"
+
+
+def test_spec_is_read_again_only_when_its_generation_is_another() -> None:
+    first = kinds.job(job_body())
+    body = {**job_body(), "status": {"phase": "Running"}}
+    second = kinds.job(body, first)
+    assert first.seen
+    assert second.seen
+    assert second.seen.spec is first.seen.spec
+    assert second.seen.status.phase == "Running"
+    third = kinds.job(job_body(adapters=[], metadata={"generation": 4}), second)
+    assert third.seen
+    assert third.seen.spec.adapters == ()
+
+
+def test_spec_of_a_job_that_was_made_anew_is_not_its_predecessors() -> None:
+    first = kinds.job(job_body())
+    second = kinds.job(job_body(adapters=[], metadata={"uid": "another"}), first)
+    assert second.seen
+    assert second.seen.spec.adapters == ()
 
 
 def test_status_that_is_not_ours_is_named() -> None:
-    meta = {"name": "t", "namespace": "ml", "uid": "u", "generation": 1, "resourceVersion": "1"}
-    body = {"metadata": meta, "spec": spec(), "status": {"stages": [{"name": "x", "state": "Odd"}]}}
-    with pytest.raises(ValueError, match=r"status.stages\[0\].state: 'Odd' is none of Waiting"):
-        observe.observe(observe.Records(records.trimmed_job(body)))
+    body = {**job_body(), "status": {"stages": [{"name": "x", "state": "Odd"}]}}
+    record = kinds.job(body)
+    assert record.seen is None
+    assert record.mistake.startswith("status.stages[0].state: 'Odd' is none of Waiting")
 
 
 def test_attempts_of_an_earlier_job_and_pods_of_an_earlier_attempt_are_not_this_jobs() -> None:
-    meta = {"name": "t", "namespace": "ml", "uid": "u1", "generation": 1, "resourceVersion": "1"}
-    job = records.trimmed_job({"metadata": meta, "spec": spec()})
-    ours = AttemptSeen("a-1", "quantize", "k1", 1)
-    found = observe.observe(
-        observe.Records(
-            job,
-            attempts=[
-                records.AttemptRecord("j2", "u1", ours),
-                records.AttemptRecord("j9", "u0", AttemptSeen("old", "quantize", "k1", 1)),
-            ],
-            pods=[("j1", PodSeen("of-the-attempt-before")), ("j2", PodSeen("ours"))],
-        )
+    found = Watched()
+    found.attempt("travel", 1)
+    found.attempt("travel", 2, ownerReferences=[{"uid": "an earlier one"}])
+    found.pod("travel-0")
+    found.pod("travel-1")
+    attempts = found.seen().attempts
+    assert [(a.name, a.pod and a.pod.name) for a in attempts] == [("travel-1", "travel-1-pod")]
+
+
+def test_artifacts_are_those_of_the_jobs_claim() -> None:
+    found = Watched()
+    for claim in ("olive-store", "another"):
+        body = {"metadata": {**META, "name": claim, "uid": claim}}
+        found.put("Artifact", {**body, "spec": {"claim": claim, "key": f"key in {claim}"}})
+    assert set(found.seen().artifacts) == {"key in olive-store"}
+
+
+def test_claim_and_the_pods_that_use_it() -> None:
+    found = Watched()
+    assert found.seen().claims == {}
+    body = {"metadata": {"name": "olive-store", "namespace": "ml", "uid": "c1"}}
+    found.put(
+        "PersistentVolumeClaim",
+        {**body, "spec": {"accessModes": ["ReadWriteOnce"]}, "status": {"phase": "Bound"}},
     )
-    assert [(a.name, a.pod and a.pod.name) for a in found.attempts] == [("a-1", "ours")]
+    short = condition("PodScheduled", "False", "Unschedulable", f"1 node(s) {kept.KEPT_OFF}")
+    found.pod("travel-1")
+    found.pod("food-1", "Pending", conditions=[short])
+    found.pod("food-2", "Succeeded")
+    seen = found.seen()
+    assert seen.claims["olive-store"].accessModes == ("ReadWriteOnce",)
+    assert sorted(seen.holders, key=lambda h: h.job) == [
+        Holder("food-1-pod", "food", "stage", elsewhere=True),
+        Holder("travel-1-pod", "travel", "stage", "n1"),
+    ]
+
+
+def test_pods_on_a_claim_that_every_node_can_mount_are_not_counted() -> None:
+    found = Watched()
+    body = {"metadata": {"name": "olive-store", "namespace": "ml", "uid": "c1"}}
+    found.put("PersistentVolumeClaim", {**body, "spec": {"accessModes": ["ReadWriteMany"]}})
+    found.pod("travel-1")
+    assert found.seen().holders == ()
+
+
+def test_attempt_of_another_job_is_seen_by_its_address_with_its_pod() -> None:
+    found = Watched(job_body(), job_body("food"))
+    found.attempt("food", 1)
+    found.pod("food-1")
+    other = found.seen().others["k1"]
+    assert (other.job, other.attempt.name, other.attempt.begun) == ("food", "food-1", True)
+    assert "k2" not in found.seen().others
+    assert "k1" not in found.seen("food").others, "it is its own"
+
+
+def test_of_two_other_jobs_attempts_the_one_that_has_begun_counts() -> None:
+    found = Watched(job_body(), job_body("food"), job_body("wine"))
+    found.attempt("food", 1)
+    found.attempt("wine", 1)
+    found.pod("wine-1")
+    assert found.seen().others["k1"].job == "wine"
+
+
+def test_attempt_counts_until_its_job_has_dealt_with_it() -> None:
+    food = job_body("food")
+    found = Watched(job_body(), food)
+    found.attempt("food", 1)
+    found.pod("food-1", "Succeeded")
+    assert found.seen().others["k1"].job == "food", "its artifact is not recorded yet"
+    stage = {"name": "quantize", "state": "Succeeded", "address": "k1", "endedAttempt": 1}
+    found.job({**food, "status": {"stages": [stage]}})
+    assert "k1" not in found.seen().others
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        {"deletionTimestamp": STARTED},
+        {"ownerReferences": [{"uid": "a job that is gone"}]},
+    ],
+    ids=["being deleted", "of a job that is gone"],
+)
+def test_attempt_that_will_make_nothing_is_no_reason_to_wait(meta: dict[str, Any]) -> None:
+    found = Watched(job_body(), job_body("food"))
+    found.attempt("food", 1, **meta)
+    assert "k1" not in found.seen().others
+
+
+def test_attempt_that_was_just_asked_for_counts_for_others_until_it_is_not_believed_in() -> None:
+    found = Watched(job_body(), job_body("food"))
+    food = found.seen("food").job
+    manifest = {"metadata": {**META, "annotations": ON_CLAIM}}
+    found.reserved.reserve(food, manifest)
+    assert found.seen().others["k1"].reserved
+    assert "k1" not in found.seen("food").others
+    found.now = 11
+    assert "k1" not in found.seen().others
+
+
+def test_attempt_that_was_refused_keeps_nobody_waiting() -> None:
+    found = Watched(job_body(), job_body("food"))
+    food = found.seen("food").job
+    manifest = {"metadata": {**META, "annotations": ON_CLAIM}}
+    attempt = found.reserved.reserve(food, manifest)
+    found.reserved.release(found.seen().job, attempt)
+    assert "k1" in found.seen().others, "only who has reserved can give back"
+    found.reserved.release(food, attempt)
+    assert "k1" not in found.seen().others

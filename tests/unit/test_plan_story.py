@@ -239,11 +239,11 @@ def test_content_that_is_the_same_under_another_name_is_done_only_once() -> None
 def test_failure_that_counts_is_tried_again_later_each_time_and_then_no_more() -> None:
     world = World().settle().fail("fetch/model", FailureClass.STAGE_ERROR)
     assert (world.stage("fetch/model").attempt, world.stage("fetch/model").failures) == (1, 1)
-    assert world.wait(9).attempt("fetch/model").number == 1
-    assert world.wait(1).attempt("fetch/model").number == 2
+    assert 8 <= world.until_retry("fetch/model") <= 12
+    assert world.attempt("fetch/model").number == 2
     world.fail("fetch/model", FailureClass.STAGE_ERROR)
-    assert world.wait(19).attempt("fetch/model").number == 2
-    assert world.wait(1).attempt("fetch/model").number == 3
+    assert 16 <= world.until_retry("fetch/model") <= 24
+    assert world.attempt("fetch/model").number == 3
     world.finish("fetch/travel").fail("fetch/model", FailureClass.STAGE_ERROR)
     assert world.wait(1000).stage("fetch/model").state == "Failed"
     assert world.condition("Stalled") == ("True", "StageError")
@@ -284,7 +284,7 @@ def test_deleted_pod_is_done_again_once_and_does_not_count() -> None:
 
 
 def test_deleting_a_child_resets_no_count() -> None:
-    world = World().settle().fail("fetch/model", FailureClass.STAGE_ERROR).wait(10)
+    world = World().settle().fail("fetch/model", FailureClass.STAGE_ERROR).wait(12)
     world.delete_job("fetch/model")
     assert world.attempt("fetch/model").number == 2
     assert world.stage("fetch/model").failures == 1
@@ -349,13 +349,14 @@ def test_gpu_seconds_are_those_of_every_attempt_on_a_gpu() -> None:
     assert world.status.gpuSeconds == 70, "what was spent stays spent"
 
 
-def test_events_tell_the_transitions_once() -> None:
-    world = done()
-    assert [t for t in world.told if "fetch/model" in t] == [
-        "Normal StageStarted fetch/model: attempt 1 runs on n1",
-        "Normal StageSucceeded fetch/model: done in 10 s",
+def test_events_tell_what_failed_and_what_has_come_of_it_and_not_every_stage() -> None:
+    world = World().settle()
+    world.fail("fetch/model", FailureClass.STAGE_ERROR).wait(60)
+    world.finish(*ALL).roll_out()
+    assert world.told == [
+        "Warning StageError fetch/model: StageError: it broke",
+        "Normal Serving the model and its adapters are being served",
     ]
-    assert world.told[-1] == "Normal Serving the model and its adapters are being served"
 
 
 def test_another_claim_starts_afresh_and_what_was_served_stays_where_it_is() -> None:
@@ -429,7 +430,7 @@ def test_many_long_failures_fit_the_status() -> None:
 def test_retrying_counts_no_gpu_seconds_again() -> None:
     world = World(gpu={"count": 1}).settle()
     world.finish("fetch/model", "fetch/travel", "quantize", "check/travel")
-    world.fail("finetune/travel", FailureClass.GPU_FAULT, seconds=10).wait(10)
+    world.fail("finetune/travel", FailureClass.GPU_FAULT, seconds=10).wait(12)
     world.finish("finetune/travel", seconds=90).fail("export", FailureClass.INVALID_INPUT)
     spent = world.status.gpuSeconds
     assert spent == 100
@@ -440,7 +441,7 @@ def test_node_that_evicts_again_and_again_is_given_time() -> None:
     world = World().settle().run("fetch/model").delete_pod("fetch/model")
     world.run("fetch/model").delete_pod("fetch/model")
     assert world.attempt("fetch/model").number == 2
-    assert world.wait(10).attempt("fetch/model").number == 3
+    assert world.wait(12).attempt("fetch/model").number == 3
 
 
 def test_size_may_be_a_number_and_a_measured_zero_is_kept() -> None:

@@ -1,8 +1,18 @@
 """The queue's contract: no duplicates, one worker a key, nothing poked is lost."""
 
 import asyncio
+from typing import TypeVar
 
 from olive_operator.queue import Queue
+
+K = TypeVar("K")
+
+
+async def taken(queue: Queue[K]) -> K:
+    """The key that comes."""
+    got = await queue.get()
+    assert got is not None
+    return got[0]
 
 
 class Clock:
@@ -20,7 +30,7 @@ async def test_key_that_is_added_twice_comes_once() -> None:
     queue.add("a")
     queue.add("a")
     queue.add("b")
-    assert [(await queue.get())[0], (await queue.get())[0]] == ["a", "b"]
+    assert [await taken(queue), await taken(queue)] == ["a", "b"]
     assert len(queue) == 0
 
 
@@ -31,7 +41,7 @@ async def test_key_that_is_poked_while_worked_on_comes_again_when_that_is_done()
     queue.add("a")
     assert len(queue) == 0
     queue.done("a")
-    assert (await queue.get())[0] == "a"
+    assert await taken(queue) == "a"
 
 
 async def test_key_for_later_comes_when_its_time_has_come() -> None:
@@ -39,12 +49,12 @@ async def test_key_for_later_comes_when_its_time_has_come() -> None:
     queue: Queue[str] = Queue(clock)
     queue.add_after("late", 10)
     queue.add_after("later", 20)
-    getting = asyncio.create_task(queue.get())
+    getting = asyncio.create_task(taken(queue))
     await asyncio.sleep(0)
     assert not getting.done()
     clock.now = 11
     queue.add_after("other", 0)
-    assert (await getting)[0] == "late"
+    assert await getting == "late"
 
 
 async def test_earlier_of_two_times_counts() -> None:
@@ -54,11 +64,11 @@ async def test_earlier_of_two_times_counts() -> None:
     queue.add_after("a", 5)
     queue.add_after("a", 30)
     clock.now = 6
-    assert (await queue.get())[0] == "a"
+    assert await taken(queue) == "a"
     queue.done("a")
     clock.now = 100
     queue.add("b")
-    assert (await queue.get())[0] == "b"
+    assert await taken(queue) == "b"
     assert len(queue) == 0
 
 
@@ -72,8 +82,19 @@ async def test_wait_in_the_queue_is_told() -> None:
 
 async def test_getter_that_waits_is_woken_by_a_poke() -> None:
     queue: Queue[str] = Queue()
-    getting = asyncio.create_task(queue.get())
+    getting = asyncio.create_task(taken(queue))
     await asyncio.sleep(0)
     queue.add("a")
     async with asyncio.timeout(5):
-        assert (await getting)[0] == "a"
+        assert await getting == "a"
+
+
+async def test_closed_queue_lets_everyone_go_whatever_is_due() -> None:
+    queue: Queue[str] = Queue()
+    getting = asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    queue.close()
+    queue.add("a")
+    async with asyncio.timeout(5):
+        assert await getting is None
+        assert await queue.get() is None

@@ -5,7 +5,7 @@ does (patch; create where it is not there yet), and deletes what is no longer wa
 {{- define "olive-operator.rules" -}}
 - apiGroups: [olive-operator.io]
   resources: [optimizationjobs]
-  verbs: [list, watch]
+  verbs: [list, watch, delete]
 - apiGroups: [olive-operator.io]
   resources: [optimizationjobs/status]
   verbs: [patch]
@@ -15,10 +15,11 @@ does (patch; create where it is not there yet), and deletes what is no longer wa
   verbs: [update]
 - apiGroups: [olive-operator.io]
   resources: [artifacts]
-  verbs: [list, watch, create, delete]
+  verbs: [list, watch, create, patch, delete]
+# Patched is only the suspension of a sweep.
 - apiGroups: [batch]
   resources: [jobs]
-  verbs: [list, watch, create, delete]
+  verbs: [list, watch, create, patch, delete]
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch]
@@ -35,7 +36,11 @@ does (patch; create where it is not there yet), and deletes what is no longer wa
 - apiGroups: [""]
   resources: [persistentvolumeclaims]
   verbs: [list, watch, create]
+# Whether the queue that a job names is there.
+- apiGroups: [kueue.x-k8s.io]
+  resources: [localqueues]
+  verbs: [get]
 - apiGroups: [""]
   resources: [events]
-  verbs: [create]
+  verbs: [list, create]
 {{- end -}}

@@ -1,5 +1,7 @@
 """``python -m olive_stage '<StageInput JSON>'``: environment, log, one attempt, exit code.
 
+``python -m olive_stage sweep '<Sweep JSON>'`` sweeps the store instead.
+
 The report goes to the kubelet's termination message; OLIVE_REPORT_PATH puts it elsewhere. The exit
 code is 0 for an artifact that is whole and in the store, 1 for anything else.
 """
@@ -11,12 +13,14 @@ from typing import NoReturn
 
 from olive_contract.failures import FailureClass
 from olive_contract.stage import REPORT_PATH, Report, StageInput
-from olive_stage import console, environment
+from olive_stage import console, environment, sweep
 
 
 def main(argv: list[str]) -> int:
-    """Run the attempt that ``argv`` describes; 0 or 1."""
+    """Run the attempt, or the sweep, that ``argv`` describes; 0 or 1."""
     tail = console.keep_tail()
+    if len(argv) == 2 and argv[0] == "sweep":
+        return finish(sweep.run(argv[1]))
     try:
         if len(argv) != 1:
             raise ValueError("one argument is needed, the stage input as JSON")

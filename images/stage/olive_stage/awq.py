@@ -36,14 +36,15 @@ Load = Callable[[str], PreTrainedModel]
 
 
 def awq(
-    load: Load, tokenizer: Any, size: int, rows: list[Tokens], group_size: int
+    load: Load, tokenizer: Any, size: int, rows: list[Tokens], group_size: int, less: int = 0
 ) -> PreTrainedModel:
     """The model that ``load(device)`` gives, with scales for every linear layer but the head.
 
-    ``size`` is the weights' in bytes. Out of GPU memory, the batches are halved and the weights
-    moved to the CPU but for the layer in hand; StageFailure GPUOutOfMemory when that is too much.
+    ``size`` is the weights' in bytes; ``less``: see Work. Out of GPU memory, the batches are halved
+    and the weights moved to the CPU but for the layer in hand; StageFailure GPUOutOfMemory when
+    that is too much.
     """
-    tokens, resident = BATCH_TOKENS, fits(size)
+    tokens, resident = max(BATCH_TOKENS >> less, 1), not less and fits(size)
     for _ in range(ATTEMPTS):
         model = load("cuda" if resident else "cpu")
         if fitted(model, tokenizer, batches(rows, tokens), group_size, resident):
@@ -52,7 +53,7 @@ def awq(
         active_session().reset()  # it holds the model too
         gc.collect()
         torch.cuda.empty_cache()
-        tokens, resident = tokens // 2, False
+        tokens, resident = max(tokens // 2, 1), False
         say(f"out of GPU memory: again with batches of {tokens} tokens, layer by layer")
     raise StageFailure(
         FailureClass.GPU_OUT_OF_MEMORY,

@@ -40,6 +40,7 @@ class Job:
     out: Path
     trained_on: str
     remote_code: bool
+    less: int = 0
 
 
 def make(params: FinetuneParams, work: Work) -> Made:
@@ -54,6 +55,7 @@ def make(params: FinetuneParams, work: Work) -> Made:
         work.out,
         model.key,
         remote_code(model.about),
+        work.less,
     )
     trainable = check_lora(params.lora, job.model)
     work.need(trainable * 4 * 7)  # the adapter, and two checkpoints with the optimizer's state
@@ -102,12 +104,20 @@ def train_one(job: Job, ranks: Ranks) -> dict[str, float]:
     measured = [[ids] for ids in tokenize(held, form, encode, lora.maxLength).rows]
     set_seed(lora.seed)
     base = load_model(job.model, device=own_device(), remote_code=job.remote_code)
-    packed = unpack_if_it_fits(base)
+    packed = job.less > 0 or unpack_if_it_fits(base)
     model = add_lora(base, lora)
     if lora.packing:
         check_packing(model, learnt.rows)
     trained = train(
-        model, lora, examples, measured, tokenizer.pad_token_id, job.checkpoints, ranks, packed
+        model,
+        lora,
+        examples,
+        measured,
+        tokenizer.pad_token_id,
+        job.checkpoints,
+        ranks,
+        packed,
+        job.less,
     )
     if ranks.first:
         progress(98, message="saving the adapter")

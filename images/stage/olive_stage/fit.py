@@ -12,15 +12,17 @@ from dataclasses import dataclass
 class Fit:
     """``rows`` of a process's share go at once; ``recompute`` activations; ``free`` to turn it on.
 
-    ``micro`` is ``rows`` until memory runs out.
+    ``micro`` is ``rows`` until memory runs out. ``halved``: how often it did in earlier attempts.
     """
 
     rows: int
     recompute: bool
     free: bool
+    halved: int = 0
 
     def __post_init__(self) -> None:
-        self.micro = self.rows
+        self.recompute = self.recompute or (self.free and self.halved > 0)
+        self.micro = -(-self.rows // (1 << self.halved))
 
     @property
     def accumulation(self) -> int:

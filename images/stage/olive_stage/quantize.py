@@ -39,7 +39,7 @@ def make(params: QuantizeParams, work: Work) -> Made:
             say(f"{params.calibration.samples} samples were asked for; the data has no more")
         found |= {"calibrationRows": float(len(rows)), "calibrationTokens": float(tokens)}
     if params.algorithm == "awq":
-        error = quantize_awq(params.groupSize, source, out, rows, artifact.size, runs_code)
+        error = quantize_awq(params.groupSize, rows, work, artifact.size, runs_code)
     else:
         from olive_stage.olive_passes import quantize_olive
 
@@ -62,22 +62,24 @@ def make(params: QuantizeParams, work: Work) -> Made:
 
 
 def quantize_awq(
-    group_size: int, source: Path, out: Path, rows: list[Tokens], size: int, runs_code: bool
+    group_size: int, rows: list[Tokens], work: Work, size: int, runs_code: bool
 ) -> float:
-    """AWQ from ``source`` to ``out``; the mean relative error of the layers' weights."""
+    """AWQ of input ``model``; the mean relative error of the layers' weights."""
     from olive_stage.awq import awq  # llm-compressor takes seconds to import
     from olive_stage.repack import pack_layers, save
 
+    source = work.folder("model")
     model = awq(
         lambda device: load_model(source, "auto", device, runs_code),
         load_tokenizer(source, runs_code),
         size,
         rows,
         group_size,
+        work.less,
     )
     progress(91, message="packing")
     packed = pack_layers(model)
-    save(model, group_size, source, out)
+    save(model, group_size, source, work.out)
     error: float = packed.error
     return error
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from olive_contract.store import Store
 
+PREFIX = "fetch-"
 LOCK = "lock"
 FILES = "files"
 TRIES = 100
@@ -54,7 +55,7 @@ def _hold(store: Store, key: str) -> tuple[Path, int] | None:
     """The folder and its lock, held; None if it cannot be had."""
     for _ in range(TRIES):
         try:
-            folder = store.scratch(f"fetch-{key}")
+            folder = store.scratch(f"{PREFIX}{key}")
             lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o664)
         except (FileNotFoundError, FileExistsError):  # its holder is just removing the folder
             continue

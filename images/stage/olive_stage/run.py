@@ -107,7 +107,7 @@ def build(
     make, inputs = prepare(stage, store)
     say(f"libraries are loaded and inputs verified after {elapsed():.1f} s")
     with store.building(stage.key) as out:
-        made = make(params, Work(stage.key, store, inputs, out, needed))
+        made = make(params, Work(stage.key, store, inputs, out, needed, stage.less))
         seconds = elapsed()
         say(f"made after {seconds:.1f} s")
         artifact = Artifact(

@@ -42,10 +42,11 @@ def train(
     checkpoints: Path,
     ranks: Ranks,
     packed: bool,
+    less: int = 0,
 ) -> Trained:
     """Train in place, from the last whole checkpoint on; Cancelled once SIGTERM was obeyed.
 
-    ``packed``: the model's int4 weights stay packed, as memory is short.
+    ``packed``: the model's int4 weights stay packed, as memory is short. ``less``: see Work.
     """
     torch.backends.cuda.matmul.allow_tf32 = True
     device = model.device
@@ -55,6 +56,7 @@ def train(
         if lora.gradientCheckpointing is None
         else lora.gradientCheckpointing,
         free=lora.gradientCheckpointing is None,
+        halved=less,
     )
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
     with Stop() as stop:

@@ -26,6 +26,7 @@ class Work:
     """One attempt of a stage: verified inputs by role, and the folder to write into.
 
     ``need`` is told about how many bytes the stage will write, for the message of a full disk.
+    ``less``: how often to halve what is held in memory at once, as earlier attempts ran out of it.
     """
 
     key: str
@@ -33,6 +34,7 @@ class Work:
     inputs: Mapping[str, Artifact]
     out: Path
     need: Callable[[int], None] = lambda size: None
+    less: int = 0
 
     def folder(self, role: str) -> Path:
         """The verified artifact of this role; InvalidInput if the stage was given none."""

@@ -7,7 +7,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from olive_cli.run.place import Place
@@ -19,6 +19,8 @@ from olive_operator.api.seen import AttemptSeen, PodSeen
 
 Manifest = Mapping[str, Any]
 
+PATIENCE: Final = timedelta(minutes=2)
+"""For the checkpoint of a stage that is told to end."""
 TAIL: Final = 2048
 """Bytes of a log that stand for the report of a stage that left none, as the kubelet does it."""
 
@@ -42,6 +44,7 @@ class Attempt:
         self._lock: int | None = None
         self._started: datetime | None = None
         self._ended: datetime | None = None
+        self._asked: datetime | None = None
         self._code = 0
         self._read = 0
         self._report = place.folder / f"{self.name}.report"
@@ -106,6 +109,8 @@ class Attempt:
         if self._process is None or self._ended:
             return
         # The end is looked for first: what is read after it is all there will ever be.
+        if self._asked and now - self._asked > PATIENCE:
+            self.kill()
         over = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         with self.log.open("rb") as log:
             log.seek(self._read)
@@ -116,10 +121,11 @@ class Attempt:
         if over:
             self.kill()  # whatever it has started itself; it is not reaped yet, so the name is its
             self._code, self._ended = self._process.wait(), now
-            self._unlock()
+            self.unlock()
 
-    def ask_to_end(self) -> None:
-        """SIGTERM: the stage keeps its checkpoints, tidies up and reports."""
+    def ask_to_end(self, now: datetime) -> None:
+        """SIGTERM: the stage keeps its checkpoints and reports; killed if it takes too long."""
+        self._asked = self._asked or now
         if self._process and not self._ended:
             os.kill(self._process.pid, signal.SIGTERM)  # Popen's own would reap it beforehand
 
@@ -138,6 +144,7 @@ class Attempt:
             number=int(self._meta["labels"][labels.ATTEMPT]),
             claim=notes[labels.CLAIM],
             template=notes[labels.TEMPLATE],
+            deleting=self._asked is not None,
             pod=self._pod(),
         )
 
@@ -165,7 +172,8 @@ class Attempt:
             return Report("Failed", reason=FailureClass.OUT_OF_MEMORY, message=why).to_json()
         return self.log.read_bytes()[-TAIL:].decode(errors="replace")
 
-    def _unlock(self) -> None:
+    def unlock(self) -> None:
+        """Leave the work to others."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

@@ -19,7 +19,7 @@ from olive_cli.run.schedule import Wanted, grant
 from olive_cli.run.sources import Sources
 from olive_contract.store import Store
 from olive_operator import labels, names, records
-from olive_operator.api.seen import ArtifactSeen, JobSeen, Seen
+from olive_operator.api.seen import ArtifactSeen, ClaimSeen, JobSeen, Seen
 from olive_operator.api.status import UNDER_WAY, Status
 from olive_operator.config import Config, Images, Retry
 from olive_operator.plan import Plan, plan
@@ -90,7 +90,7 @@ class Carrier:
             job=JobSeen("", job.name, "", 1, job.spec, self._status),
             attempts=tuple(a.seen() for a in attempts),
             artifacts=self._artifacts,
-            claimExists=True,
+            claims={claim_of(job.spec): ClaimSeen(claim_of(job.spec))},
             progress={a.name: a.progress for a in attempts if a.running and a.progress},
         )
 
@@ -98,6 +98,11 @@ class Carrier:
         """What the plan asks for, as far as there is room now; whether anything was begun."""
         lost = {ref.name for ref in found.delete if ref.kind == "Artifact"}
         self._artifacts = {k: a for k, a in self._artifacts.items() if a.name not in lost}
+        for attempt in [self.attempts[r.name] for r in found.delete if r.name in self.attempts]:
+            if attempt.waiting:
+                self.attempts.pop(attempt.name).unlock()
+            else:
+                attempt.ask_to_end(_now())
         for manifest in found.create:
             if manifest["kind"] == "Job":
                 self._add(manifest)
@@ -124,7 +129,7 @@ class Carrier:
     def _end(self) -> None:
         """Ask all stages to end, then make them; a second wish to stop makes them at once."""
         for attempt in self._running():
-            attempt.ask_to_end()
+            attempt.ask_to_end(_now())
         deadline = time.monotonic() + GRACE
         try:
             while self._running() and time.monotonic() < deadline:

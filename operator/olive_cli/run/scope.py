@@ -14,10 +14,10 @@ def fitted(spec: Spec, here: Machine) -> Spec:
     """The spec for this machine, by which no key changes.
 
     No stage asks for more GPUs than there are; and nothing is served by the plan, whose serving is
-    a Deployment.
+    a Deployment. Neither is there a queue, nor anyone who would resume what is suspended.
     """
     gpu = replace(spec.gpu, count=min(spec.gpu.count, len(here.gpus)))
-    return replace(spec, gpu=gpu, serve=None)
+    return replace(spec, gpu=gpu, serve=None, queue=None, suspend=False, ttlAfterFinished=None)
 
 
 def differences(spec: Spec, here: Machine) -> Iterator[str]:

@@ -21,6 +21,7 @@ class Ref:
 class PodSeen:
     """The trimmed record of an attempt's pod.
 
+    ``createdAt`` is by the API server's clock, ``startedAt`` and ``finishedAt`` by the node's.
     ``waiting`` and ``terminated`` are the container's reasons; ``unschedulable`` the scheduler's
     message; ``disrupted`` the reason of a disruption (eviction, preemption, deletion) if any.
     """
@@ -29,6 +30,7 @@ class PodSeen:
     node: str = ""
     phase: str = "Pending"
     deleting: bool = False
+    createdAt: datetime | None = None
     startedAt: datetime | None = None
     finishedAt: datetime | None = None
     running: bool = False
@@ -63,6 +65,11 @@ class AttemptSeen:
     """The claim with the store that it works on."""
     template: str = ""
     """The hash of the pod that it was made for."""
+    createdAt: datetime | None = None
+    queued: bool = False
+    """A queue admits it, and may suspend it again."""
+    suspended: bool = False
+    """Its pod is not to be made yet: the queue holds it back."""
     deleting: bool = False
     pod: PodSeen | None = None
 
@@ -71,12 +78,19 @@ class AttemptSeen:
         """Complete, Failed, or empty: by the pod, as the Job follows it only a second later.
 
         A Job whose pod is still there and running according to its own watch has not ended for us.
+        If a queue may have taken the pod back, only the Job knows: resumed, it has another pod.
         """
         if self.pod is None:
             return self.outcome
-        return {"Succeeded": "Complete", "Failed": "Failed"}.get(
+        failed = self.outcome if self.queued and self.pod.deleting else "Failed"
+        return {"Succeeded": "Complete", "Failed": failed}.get(
             self.pod.phase, self.outcome if self.pod.deleting else ""
         )
+
+    @property
+    def begun(self) -> bool:
+        """Its pod runs or has run."""
+        return bool(self.outcome or (self.pod and self.pod.startedAt))
 
 
 @dataclass(frozen=True)
@@ -90,6 +104,43 @@ class ArtifactSeen:
     claim: str
     key: str
     metrics: Mapping[str, float] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True)
+class ClaimSeen:
+    """A PersistentVolumeClaim: ``accessModes`` as they were asked for, and its ``phase``."""
+
+    name: str
+    accessModes: tuple[str, ...] = ()
+    phase: str = ""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A pod of ours that has the claim mounted, or is to mount it, and has not ended.
+
+    ``job`` is the OptimizationJob that it belongs to; ``component`` is stage or serving; ``node``
+    is empty while the pod waits for one; ``elsewhere``: it could run, but not on the node where the
+    claim is mounted now.
+    """
+
+    pod: str
+    job: str
+    component: str
+    node: str = ""
+    elsewhere: bool = False
+
+
+@dataclass(frozen=True)
+class Builder:
+    """An attempt under way, of another job, at what a stage of this job is to make.
+
+    ``reserved``: it was asked for a moment ago, and the watch has not brought it yet.
+    """
+
+    job: str
+    attempt: AttemptSeen
+    reserved: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,6 +179,12 @@ class Seen:
     ``artifacts``: the records of the job's claim by key. ``applied``: the hash under which each
     mutable child was last applied. ``progress``: the last progress line by pod name. ``loaded``:
     keys of the adapters that every serving pod says it has loaded, None if it was not asked.
+    ``claims``: by name, those that the job works on or serves from, if they are there; ``holders``:
+    every pod of ours that uses the job's claim.
+    ``others``: by address, the attempts of other jobs on the same claim. ``sweeping``: keys that
+    are being removed from the store. ``refused``: why the API server did not take an attempt, by
+    its name. ``said``: the last warning about an attempt whose pod is not made, by its name.
+    ``queue``: why spec.queue cannot be used, empty if it can, None until that is known.
     """
 
     job: JobSeen
@@ -135,6 +192,12 @@ class Seen:
     artifacts: Mapping[str, ArtifactSeen] = field(default_factory=dict)
     applied: Mapping[Ref, str] = field(default_factory=dict)
     deployment: DeploymentSeen | None = None
-    claimExists: bool = False
+    claims: Mapping[str, ClaimSeen] = field(default_factory=dict)
+    holders: tuple[Holder, ...] = ()
+    others: Mapping[str, Builder] = field(default_factory=dict)
+    sweeping: frozenset[str] = frozenset()
+    refused: Mapping[str, str] = field(default_factory=dict)
+    said: Mapping[str, str] = field(default_factory=dict)
+    queue: str | None = ""
     progress: Mapping[str, Progress] = field(default_factory=dict)
     loaded: frozenset[str] | None = None

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from olive_contract.params import Activations, Algorithm, Device, Head, Lora, Provider
 from olive_contract.serial import decode
+from olive_operator.api.duration import Duration
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,14 @@ class Storage:
 
 
 @dataclass(frozen=True)
+class RetrySpec:
+    """What a job says of its retries; None: as the installation has it."""
+
+    limit: int | None = None
+    backoff: Duration | None = None
+
+
+@dataclass(frozen=True)
 class Spec:
     model: Model
     quantize: Quantize | None = None
@@ -143,6 +152,14 @@ class Spec:
     serve: Serve | None = None
     gpu: GPU = GPU()
     storage: Storage = Storage()
+    retry: RetrySpec = RetrySpec()
+    timeouts: dict[str, Duration] = field(default_factory=dict)
+    """By kind of stage."""
+    progressDeadline: Duration | None = None
+    queue: str | None = None
+    priorityClassName: str | None = None
+    suspend: bool = False
+    ttlAfterFinished: Duration | None = None
 
     @staticmethod
     def from_body(body: dict[str, Any]) -> "Spec":

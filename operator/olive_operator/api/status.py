@@ -29,6 +29,7 @@ class Phase(StrEnum):
 
     PENDING = "Pending"
     RUNNING = "Running"
+    SUSPENDED = "Suspended"
     READY = "Ready"
     FAILED = "Failed"
 
@@ -51,6 +52,7 @@ class StageStatus:
     attempt: int = 0
     failures: int = 0
     endedAttempt: int = 0
+    less: int = 0
     retryAt: str = ""
     pod: str = ""
     node: str = ""
@@ -61,6 +63,7 @@ class StageStatus:
     percent: int | None = None
     remainingSeconds: int | None = None
     loss: float | None = None
+    progressedAt: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
     lastFailure: str = ""
 
@@ -108,6 +111,7 @@ class Condition:
 @dataclass(frozen=True)
 class Status:
     observedGeneration: int = 0
+    claim: str = ""
     phase: str = ""
     stage: str = ""
     progress: str = ""
@@ -138,7 +142,7 @@ class Status:
         return next((c for c in self.conditions if c.type == kind), None)
 
 
-_LEFT_OUT_AT_ZERO = ("attempt", "failures", "endedAttempt", "gpuSeconds", "seconds")
+_LEFT_OUT_AT_ZERO = ("attempt", "failures", "endedAttempt", "less", "gpuSeconds", "seconds")
 
 
 def _trim(value: Any) -> Any:

@@ -12,51 +12,66 @@ from olive_operator.build.pod import (
     SOURCES_PATH,
     STORE_PATH,
     Manifest,
+    StoreMount,
     merged,
     pod_spec,
-    store_volume,
 )
 from olive_operator.config import Config, PodDefaults
 
 WITHOUT_TORCH = frozenset({"fetch", "check", "adapter", "evaluate"})
 GPU_PRODUCT_LABEL = "nvidia.com/gpu.product"
+GRACE_SECONDS = 120
+"""For a checkpoint when it is told to stop."""
 SHARED_MEMORY_PATH = "/dev/shm"  # noqa: S108
 """A container's own holds 64 MiB, which NCCL finds too small."""
 
 
 def attempt(
-    job: JobSeen, stage: Stage, address: Address, number: int, claim: str, config: Config
+    job: JobSeen,
+    stage: Stage,
+    address: Address,
+    number: int,
+    store: StoreMount,
+    config: Config,
+    less: int = 0,
 ) -> Manifest:
-    """The Job of attempt ``number``. Its pod gets the whole input as its only argument."""
+    """The Job of attempt ``number``. Its pod gets the whole input as its only argument.
+
+    ``less``: how often the stage has failed for want of memory. With a queue the Job is suspended
+    until Kueue admits it.
+    """
     marks = {labels.STAGE: stage.kind, labels.ATTEMPT: str(number)}
     if stage.adapter:
         marks[labels.ADAPTER] = stage.adapter
-    pod = _pod(job, stage, address, claim, config)
+    pod, queue = _pod(job, stage, address, store, config, less), job.spec.queue
     notes = {
         labels.STAGE_NAME: stage.name,
         labels.ADDRESS: address.name,
-        labels.CLAIM: claim,
-        labels.TEMPLATE: digest(pod)[:16],
+        labels.CLAIM: store.claim,
+        labels.TEMPLATE: digest([pod, queue] if queue else pod)[:16],
     }
-    name = names.attempt(job.name, job.uid, stage.name, address.name, claim, number)
-    meta = metadata(job, name, "stage", marks, notes)
-    return {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": meta,
-        "spec": {
-            "backoffLimit": 0,
-            "completions": 1,
-            "parallelism": 1,
-            "template": {
-                "metadata": {"labels": meta["labels"], "annotations": notes},
-                "spec": pod,
-            },
+    name = names.attempt(job.name, job.uid, stage.name, address.name, store.claim, number)
+    meta = metadata(job, name, "stage", {**marks, **store.labels}, notes)
+    spec: Manifest = {
+        "backoffLimit": 0,
+        "completions": 1,
+        "parallelism": 1,
+        # A queue may take a pod back and give another: never two at work at once.
+        "podReplacementPolicy": "Failed",
+        "template": {
+            "metadata": {"labels": meta["labels"], "annotations": notes},
+            "spec": pod,
         },
     }
+    if queue:
+        meta = {**meta, "labels": {**meta["labels"], labels.QUEUE: queue}}
+        spec = {**spec, "suspend": True}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": spec}
 
 
-def _pod(job: JobSeen, stage: Stage, address: Address, claim: str, config: Config) -> Manifest:
+def _pod(
+    job: JobSeen, stage: Stage, address: Address, store: StoreMount, config: Config, less: int
+) -> Manifest:
     defaults = config.gpuStage if stage.gpu else config.cpuStage
     given = StageInput(
         name=stage.name,
@@ -65,6 +80,7 @@ def _pod(job: JobSeen, stage: Stage, address: Address, claim: str, config: Confi
         inputs=dict(address.inputs),
         key="" if stage.kind == "fetch" else address.key,
         store=STORE_PATH,
+        less=less,
     )
     container: Manifest = {
         "name": "stage",
@@ -74,14 +90,23 @@ def _pod(job: JobSeen, stage: Stage, address: Address, claim: str, config: Confi
         "volumeMounts": [{"name": "store", "mountPath": STORE_PATH}],
         "resources": merged(defaults.resources, {}),
     }
-    volumes = [store_volume(claim)]
+    volumes = [store.volume]
     if isinstance(stage.params, FetchParams):
-        _source(stage.params.source, stage.secret, claim, container, volumes)
+        _source(stage.params.source, stage.secret, store.claim, container, volumes)
     if stage.gpu:
         _gpus(job, container, volumes, defaults)
-    spec = {**pod_spec(container, volumes, defaults, config), "restartPolicy": "Never"}
-    if stage.gpu:
-        _place_on_gpu(job, spec)
+    spec = {
+        **pod_spec(container, volumes, defaults, config),
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+    }
+    if job.spec.priorityClassName:
+        spec["priorityClassName"] = job.spec.priorityClassName
+    if affinity := {**store.affinity, **(_gpu_affinity(job) if stage.gpu else {})}:
+        spec["affinity"] = affinity
+    if stage.gpu and job.spec.gpu.tolerations:
+        more = (dict(t) for t in job.spec.gpu.tolerations)
+        spec["tolerations"] = [*spec.get("tolerations", []), *more]
     return spec
 
 
@@ -121,16 +146,14 @@ def _gpus(
         container["volumeMounts"].append({"name": "shared-memory", "mountPath": SHARED_MEMORY_PATH})
 
 
-def _place_on_gpu(job: JobSeen, spec: Manifest) -> None:
-    gpu = job.spec.gpu
-    if gpu.tolerations:
-        spec["tolerations"] = [*spec.get("tolerations", []), *(dict(t) for t in gpu.tolerations)]
-    if gpu.products:
-        products = {"key": GPU_PRODUCT_LABEL, "operator": "In", "values": list(gpu.products)}
-        spec["affinity"] = {
-            "nodeAffinity": {
-                "requiredDuringSchedulingIgnoredDuringExecution": {
-                    "nodeSelectorTerms": [{"matchExpressions": [products]}]
-                }
-            }
-        }
+def _gpu_affinity(job: JobSeen) -> Manifest:
+    if not job.spec.gpu.products:
+        return {}
+    products = {
+        "key": GPU_PRODUCT_LABEL,
+        "operator": "In",
+        "values": list(job.spec.gpu.products),
+    }
+    terms = [{"matchExpressions": [products]}]
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+    return {"nodeAffinity": required}

@@ -1,8 +1,11 @@
 """What every pod of ours has in common: Pod Security "restricted", no API token, the store."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
+from olive_contract.keys import digest
+from olive_operator import labels
 from olive_operator.config import Config, PodDefaults
 
 STORE_PATH: Final = "/store"
@@ -58,9 +61,33 @@ def pod_spec(
     return spec
 
 
-def store_volume(claim: str) -> Manifest:
-    """The claim with the store."""
-    return {"name": "store", "persistentVolumeClaim": {"claimName": claim}}
+@dataclass(frozen=True)
+class StoreMount:
+    """The claim with the store; ``oneNode``: only pods of one node can have it at a time."""
+
+    claim: str
+    oneNode: bool = False
+
+    @property
+    def volume(self) -> Manifest:
+        return {"name": "store", "persistentVolumeClaim": {"claimName": self.claim}}
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What the pods of a claim know each other by; a claim's own name may be too long."""
+        return {labels.STORE: digest(self.claim)[:16]} if self.oneNode else {}
+
+    @property
+    def affinity(self) -> Manifest:
+        """To the node where other pods have the claim, if there are any: the scheduler's rule for
+        pods that match their own affinity lets the first one go anywhere."""
+        if not self.oneNode:
+            return {}
+        term = {
+            "labelSelector": {"matchLabels": self.labels},
+            "topologyKey": "kubernetes.io/hostname",
+        }
+        return {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
 
 
 def merged(

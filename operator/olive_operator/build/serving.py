@@ -5,7 +5,7 @@ from olive_contract.serving import SERVING_FILE, Serving
 from olive_operator import labels, names
 from olive_operator.api.seen import JobSeen
 from olive_operator.build.meta import metadata
-from olive_operator.build.pod import STORE_PATH, Manifest, merged, pod_spec, store_volume
+from olive_operator.build.pod import STORE_PATH, Manifest, StoreMount, merged, pod_spec
 from olive_operator.config import Config
 
 CONFIG_PATH = "/etc/olive"
@@ -15,11 +15,11 @@ GRACE_SECONDS = 45
 """More than the drain and the server's own 25 seconds for requests that run."""
 
 
-def serving(job: JobSeen, what: Serving, claim: str, config: Config) -> list[Manifest]:
+def serving(job: JobSeen, what: Serving, store: StoreMount, config: Config) -> list[Manifest]:
     """The three children in the order in which they are to be applied."""
     manifests = [
         _config(job, what),
-        _deployment(job, what, claim, config),
+        _deployment(job, what, store, config),
         _service(job),
     ]
     return [_sealed(m) for m in manifests]
@@ -56,7 +56,7 @@ def _service(job: JobSeen) -> Manifest:
     }
 
 
-def _deployment(job: JobSeen, what: Serving, claim: str, config: Config) -> Manifest:
+def _deployment(job: JobSeen, what: Serving, store: StoreMount, config: Config) -> Manifest:
     serve = job.spec.serve
     replicas, resources = (serve.replicas, serve.resources) if serve else (0, {})
     container: Manifest = {
@@ -76,10 +76,16 @@ def _deployment(job: JobSeen, what: Serving, claim: str, config: Config) -> Mani
         ],
     }
     volumes: list[Manifest] = [
-        store_volume(claim),
+        store.volume,
         {"name": "serving", "configMap": {"name": names.serving_config(job.name, what.model)}},
     ]
     meta = metadata(job, names.serving(job.name), "serving")
+    spec = {
+        **pod_spec(container, volumes, config.serve, config),
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+    }
+    if store.affinity:
+        spec["affinity"] = store.affinity
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -92,11 +98,8 @@ def _deployment(job: JobSeen, what: Serving, claim: str, config: Config) -> Mani
                 "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1},
             },
             "template": {
-                "metadata": {"labels": meta["labels"]},
-                "spec": {
-                    **pod_spec(container, volumes, config.serve, config),
-                    "terminationGracePeriodSeconds": GRACE_SECONDS,
-                },
+                "metadata": {"labels": {**meta["labels"], **store.labels}},
+                "spec": spec,
             },
         },
     }

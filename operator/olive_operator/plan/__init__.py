@@ -9,13 +9,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from olive_operator import build, records
-from olive_operator.api.seen import Ref, Seen
+from olive_operator.api.duration import parsed
+from olive_operator.api.seen import JobSeen, Ref, Seen
 from olive_operator.api.stage import Stage
-from olive_operator.api.status import State, Status
+from olive_operator.api.status import StageStatus, State, Status
 from olive_operator.config import Config
-from olive_operator.plan import children, gates
+from olive_operator.plan import children, gates, needs, outcomes
 from olive_operator.plan import serving as serve
 from olive_operator.plan.children import Manifest, Round
+from olive_operator.plan.clock import instant
 from olive_operator.plan.graph import claim_of, graph
 from olive_operator.plan.keys import addresses
 from olive_operator.plan.stages import Step, step
@@ -26,7 +28,9 @@ from olive_operator.plan.status import Event, events, status
 class Plan:
     """What is to be done. ``create`` only what is absent; ``apply`` only what differs.
 
-    ``again``: the instant at which to look again although nothing was seen to change.
+    ``again``: the instant at which to look again although nothing was seen to change. ``waits``:
+    the addresses and keys of other jobs' work that this plan would change with. ``expired``: the
+    job itself is to be deleted.
     """
 
     status: Status
@@ -35,6 +39,8 @@ class Plan:
     delete: tuple[Ref, ...] = ()
     events: tuple[Event, ...] = ()
     again: datetime | None = None
+    waits: frozenset[str] = frozenset()
+    expired: bool = False
 
 
 def plan(seen: Seen, config: Config, now: datetime) -> Plan:
@@ -42,7 +48,9 @@ def plan(seen: Seen, config: Config, now: datetime) -> Plan:
     stages = graph(seen.job.spec)
     before = seen.job.status
     made: list[Manifest] = []
-    found = _look(stages, _retried(seen), {s.request: s.key for s in before.sources}, config, now)
+    found = _look(
+        stages, _retried(_moved(seen)), {s.request: s.key for s in before.sources}, config, now
+    )
     while new := _found_out(stages, found, made, config):
         found = _look(stages, new.seen, new.sources, config, now)
     states = gates.judged(seen.job.spec, [step.status for step in found.steps.values()])
@@ -51,6 +59,7 @@ def plan(seen: Seen, config: Config, now: datetime) -> Plan:
     answers = bool(target and serving and serve.answers(seen, target.serving, serving))
     after = status(seen.job, list(states.values()), found.sources, serving, answers, now)
     wanted = children.attempts(stages, found, config)
+    expires = _expires(seen.job, after)
     return Plan(
         status=after,
         create=(*children.claim(seen, config), *made, *children.absent(wanted, found)),
@@ -61,8 +70,41 @@ def plan(seen: Seen, config: Config, now: datetime) -> Plan:
             *children.unserved(seen, target),
         ),
         events=tuple(events(before, after)),
-        again=min((s.again for s in found.steps.values() if s.again), default=None),
+        again=min(
+            (at for at in (expires, *(s.again for s in found.steps.values())) if at), default=None
+        ),
+        waits=_waits(found),
+        expired=expires is not None and expires <= now,
     )
+
+
+def _expires(job: JobSeen, after: Status) -> datetime | None:
+    """When a job that has finished, and serves nothing, is to go."""
+    if job.spec.ttlAfterFinished is None or job.spec.serve is not None or not after.finishedAt:
+        return None
+    return instant(after.finishedAt) + parsed(job.spec.ttlAfterFinished)
+
+
+def _waits(found: Round) -> frozenset[str]:
+    """What other jobs do that this plan would change with: addresses and keys of stages that are
+    not done (others may make them, or sweep them), and the claim while it is busy."""
+    open_ = [n for n, step in found.steps.items() if step.status.state != State.SUCCEEDED]
+    known = (address for name in open_ if (address := found.addresses[name]))
+    waits = {text for a in known for text in (a.name, a.key, *a.inputs.values()) if text}
+    if any(found.steps[name].status.reason == "VolumeBusy" for name in open_):
+        waits.add(claim_of(found.seen.job.spec))
+    return frozenset(waits)
+
+
+def _moved(seen: Seen) -> Seen:
+    """With every stage to do again, where the spec has come to name another claim."""
+    job = seen.job
+    if job.status.claim in ("", claim_of(job.spec)):
+        return seen
+    stages = tuple(
+        StageStatus(s.name, State.WAITING, gpuSeconds=s.gpuSeconds) for s in job.status.stages
+    )
+    return replace(seen, job=replace(job, status=replace(job.status, stages=stages)))
 
 
 def _retried(seen: Seen) -> Seen:
@@ -71,7 +113,7 @@ def _retried(seen: Seen) -> Seen:
     if not job.retry or job.retry == job.status.retriedAt:
         return seen
     stages = tuple(
-        replace(s, state=State.PENDING, failures=0, retryAt="")
+        replace(s, state=State.PENDING, failures=0, less=0, retryAt="")
         if s.failures and s.state != State.SUCCEEDED
         else s
         for s in job.status.stages
@@ -87,16 +129,23 @@ def _look(
     now: datetime,
 ) -> Round:
     found = addresses(stages, sources)
+    needed = needs.needed(stages, found, seen)
     steps: dict[str, Step] = {}
+    makers: dict[str, str] = {}
     for stage in stages:
         steps[stage.name] = step(
             stage,
             found[stage.name],
+            stage.name in needed,
             lambda name: steps[name].status.state == State.SUCCEEDED,
             seen,
             config,
             now,
         )
+        if steps[stage.name].start:
+            address = steps[stage.name].status.address
+            if (maker := makers.setdefault(address, stage.name)) != stage.name:
+                steps[stage.name] = Step(outcomes.twin(steps[stage.name].status, maker))
     return Round(seen, sources, found, steps)
 
 
@@ -108,11 +157,11 @@ def _found_out(
     claim = claim_of(found.seen.job.spec)
     for stage in stages:
         step, address = found.steps[stage.name], found.addresses[stage.name]
-        if step.made is None or address is None:
-            continue
-        if step.source:
+        if address and step.source:
             sources.pop(address.name, None)
             sources[address.name] = step.source
+        if step.made is None:
+            continue
         key = step.made.key
         if key not in artifacts:
             gpu_seconds = 0 if step.made.cached else step.status.gpuSeconds

@@ -7,8 +7,10 @@ from typing import Any
 from olive_operator import build, labels, names
 from olive_operator.api.seen import AttemptSeen, Ref, Seen
 from olive_operator.api.stage import Address, Stage
+from olive_operator.build import StoreMount
 from olive_operator.config import Config
 from olive_operator.plan import serving as serve
+from olive_operator.plan import volumes
 from olive_operator.plan.graph import claim_of
 from olive_operator.plan.serving import Target
 from olive_operator.plan.stages import Step
@@ -28,19 +30,23 @@ class Round:
 
 def claim(seen: Seen, config: Config) -> tuple[Manifest, ...]:
     """The namespace's claim, where the job names none and there is none."""
-    if seen.job.spec.storage.claim or seen.claimExists:
+    if seen.job.spec.storage.claim or names.DEFAULT_CLAIM in seen.claims:
         return ()
     return (build.claim(seen.job, config),)
 
 
 def attempts(stages: tuple[Stage, ...], found: Round, config: Config) -> list[Manifest]:
     """The attempts that must exist, whether they are seen or not."""
-    claim, job = claim_of(found.seen.job.spec), found.seen.job
+    job, mount = found.seen.job, _mount(claim_of(found.seen.job.spec), found.seen, config)
     return [
-        build.attempt(job, stage, address, found.steps[stage.name].start, claim, config)
+        build.attempt(job, stage, address, step.start, mount, config, step.status.less)
         for stage in stages
-        if found.steps[stage.name].start and (address := found.addresses[stage.name])
+        if (step := found.steps[stage.name]).start and (address := found.addresses[stage.name])
     ]
+
+
+def _mount(claim: str, seen: Seen, config: Config) -> StoreMount:
+    return StoreMount(claim, volumes.on_one_node(claim, seen, config))
 
 
 def absent(wanted: list[Manifest], found: Round) -> list[Manifest]:
@@ -50,9 +56,9 @@ def absent(wanted: list[Manifest], found: Round) -> list[Manifest]:
 
 
 def obsolete(wanted: list[Manifest], found: Round) -> list[Ref]:
-    """Attempts that the spec no longer asks for, running or not.
+    """Attempts under way that nothing asks for any more, and all for what the spec does not name.
 
-    Of those that it asks for, the ones that have not begun and would be made otherwise now: they
+    Of those that are asked for, the ones that have not begun and would be made otherwise now: they
     may wait for what nobody will bring. They are made anew.
     """
     claim = claim_of(found.seen.job.spec)
@@ -61,20 +67,19 @@ def obsolete(wanted: list[Manifest], found: Round) -> list[Ref]:
     templates = {
         m["metadata"]["name"]: m["metadata"]["annotations"][labels.TEMPLATE] for m in wanted
     }
-    return [
-        Ref("Job", a.name)
-        for a in found.seen.attempts
-        if not a.deleting
-        and a.stage not in unknown
-        and (
-            current.get(a.stage) != (a.address, a.claim)
-            or (not _begun(a) and templates.get(a.name, a.template) != a.template)
-        )
-    ]
 
+    def useless(attempt: AttemptSeen) -> bool:
+        if attempt.deleting or attempt.stage in unknown:
+            return False
+        if current.get(attempt.stage) != (attempt.address, attempt.claim):
+            return True
+        if attempt.ended:
+            return False
+        if attempt.name not in templates:
+            return True
+        return not attempt.begun and templates[attempt.name] != attempt.template
 
-def _begun(attempt: AttemptSeen) -> bool:
-    return bool(attempt.outcome or (attempt.pod and attempt.pod.startedAt))
+    return [Ref("Job", a.name) for a in found.seen.attempts if useless(a)]
 
 
 def lost(found: Round) -> list[Ref]:
@@ -88,7 +93,8 @@ def serving(seen: Seen, target: Target | None, config: Config) -> tuple[Manifest
     """The serving's children as far as they differ from what was last applied."""
     if target is None:
         return ()
-    manifests = build.serving(seen.job, target.serving, target.claim, config)
+    mount = _mount(target.claim, seen, config)
+    manifests = build.serving(seen.job, target.serving, mount, config)
     return tuple(
         m
         for m in manifests

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 
 from olive_contract.failures import FailureClass
 from olive_operator.api.status import UNDER_WAY, Condition, Phase, StageStatus, State
+from olive_operator.plan.limits import NO_PROGRESS
+from olive_operator.plan.pods import STALLED
 from olive_operator.plan.retries import POLICY
 
-_STALLED_WHILE_PENDING = frozenset(
-    {"SecretNotFound", "SecretKeyNotFound", "ClaimNotFound", "ImagePull", "ContainerConfig"}
-)
 _GATE_ADVICE = "change the gate or the training; what is served stays as it is"
 
 MESSAGE_LIMIT = 4096
@@ -29,14 +28,16 @@ class Summary:
     message: str
 
 
-def summary(stages: Sequence[StageStatus], serves: bool, answers: bool) -> Summary:
+def summary(stages: Sequence[StageStatus], suspended: bool, serves: bool, answers: bool) -> Summary:
     """What the stages and the serving come to. ``serves``: a serving is asked for."""
+    left = [s for s in stages if s.state != State.SUCCEEDED]
+    if suspended and any(s.reason == "Suspended" for s in left):
+        return Summary(Phase.SUSPENDED, "Suspended", f"{_names(left, 'to be done')}, when resumed")
     failed = [s for s in stages if s.state == State.FAILED or s.missed_gate]
     if failed and not any(s.state in UNDER_WAY for s in stages):
         return Summary(Phase.FAILED, failed[0].reason, "; ".join(_sentence(s) for s in failed))
     if stuck := [s for s in stages if _stuck(s)]:
         return Summary(Phase.PENDING, stuck[0].reason, f"{stuck[0].name}: {stuck[0].message}")
-    left = [s for s in stages if s.state != State.SUCCEEDED]
     if running := [s for s in left if s.state == State.RUNNING]:
         return Summary(Phase.RUNNING, "StagesRunning", _names(running, "at work"))
     if pending := [s for s in left if s.state == State.PENDING]:
@@ -66,7 +67,7 @@ def conditions(
     stalled = found.phase == Phase.FAILED or any(_stuck(s) for s in stages)
     wanted = (
         ("Ready", ready),
-        ("Reconciling", not ready and not stalled),
+        ("Reconciling", not ready and not stalled and found.phase != Phase.SUSPENDED),
         ("Stalled", stalled),
     )
     return tuple(
@@ -92,8 +93,9 @@ def _condition(
 
 
 def _stuck(stage: StageStatus) -> bool:
-    """Its pod waits for something that only a person can bring."""
-    return stage.state == State.PENDING and stage.reason in _STALLED_WHILE_PENDING
+    """Its pod waits for something that only a person can bring, or says nothing any more."""
+    waits = stage.state == State.PENDING and stage.reason in STALLED
+    return waits or (stage.state == State.RUNNING and stage.reason == NO_PROGRESS)
 
 
 def _sentence(stage: StageStatus) -> str:

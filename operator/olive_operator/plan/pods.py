@@ -1,20 +1,46 @@
 """Reading a pod: why it does not start, and why an attempt failed, in a word and a sentence."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from olive_contract.failures import FailureClass
-from olive_operator.api.seen import AttemptSeen, PodSeen
+from olive_operator.api.seen import AttemptSeen, Holder, PodSeen
 from olive_operator.api.spec import GPU
+
+IMAGE_NEVER: Final = frozenset({"InvalidImageName", "ErrImageNeverPull"})
+"""Reasons for which no later try will find the image."""
+IMAGE_WAITS: Final = IMAGE_NEVER | {"ErrImagePull", "ImagePullBackOff"}
+
+
+STALLED: Final = frozenset(
+    {
+        "ClaimNotFound",
+        "ContainerConfig",
+        "ImagePull",
+        "PodRefused",
+        "QueueNotFound",
+        "Refused",
+        "SecretKeyNotFound",
+        "SecretNotFound",
+        "VolumeHeld",
+    }
+)
+"""Reasons of pods that wait for something that only a person can bring."""
 
 
 @dataclass(frozen=True)
 class Pending:
-    """Why a pod is not running. ``stalled``: only a person can change that."""
+    """Why a pod is not running."""
 
     reason: str
     message: str
-    stalled: bool = False
+
+    @property
+    def stalled(self) -> bool:
+        """Only a person can change that."""
+        return self.reason in STALLED
 
 
 @dataclass(frozen=True)
@@ -32,26 +58,64 @@ def pending(pod: PodSeen | None, gpu: GPU | None) -> Pending:
         return Pending("PodNotCreated", "the pod is not created yet")
     if pod.unschedulable:
         return _unschedulable(pod.unschedulable, gpu)
-    if pod.waiting in ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"):
-        return Pending("ImagePull", f"the image cannot be pulled: {pod.waitingMessage}", True)
+    if pod.waiting in IMAGE_WAITS:
+        return Pending("ImagePull", f"the image cannot be pulled: {pod.waitingMessage}")
     if pod.waiting == "CreateContainerConfigError":
         if found := re.search(r'secret "([^"]+)" not found', pod.waitingMessage):
             return Pending(
                 "SecretNotFound",
                 f'secret "{found[1]}" does not exist in this namespace; create it with a key '
                 '"token"; the stage starts by itself then',
-                True,
             )
         if found := re.search(r"couldn't find key (\S+) in Secret (\S+)", pod.waitingMessage):
             return Pending(
                 "SecretKeyNotFound",
                 f'secret "{found[2].rpartition("/")[2]}" has no key "{found[1]}"; add it',
-                True,
             )
-        return Pending("ContainerConfig", pod.waitingMessage, True)
+        return Pending("ContainerConfig", pod.waitingMessage)
     if pod.waiting:
         return Pending(pod.waiting, pod.waitingMessage or "the container is being created")
     return Pending("Scheduling", "the pod waits for a node")
+
+
+def queued(queue: str) -> Pending:
+    """The attempt is held back by a Kueue queue."""
+    return Pending("WaitingForQuota", f"waiting for quota in {queue}")
+
+
+def no_queue(why: str | None) -> Pending | None:
+    """Why no attempt may wait in the queue, if none may. ``why`` as in Seen.queue."""
+    if why is None:
+        return Pending("Scheduling", "its queue is being looked up")
+    return Pending("QueueNotFound", why) if why else None
+
+
+def refused(sentence: str) -> Pending:
+    """The API server did not take the attempt; it is asked again."""
+    return Pending("Refused", f"the API server refused the attempt: {sentence}")
+
+
+def not_created(warning: str) -> Pending:
+    """The attempt is there, but its pod cannot be made."""
+    return Pending("PodRefused", f"the pod cannot be created: {warning}")
+
+
+def of_volume(found: Pending, claim: str, holders: Sequence[Holder]) -> Pending:
+    """What it means that the pod has to be where its claim is mounted, if that is the reason."""
+    if found.reason != "VolumeElsewhere":
+        return found
+    others = [h for h in holders if h.node]
+    where = ", ".join(f"{h.pod} on {h.node}" for h in others[:3]) or "another pod"
+    what = f'claim "{claim}" is ReadWriteOnce and in use by {where}'
+    if any(h.component == "serving" for h in others):
+        return Pending(
+            "VolumeHeld",
+            f"{what}, where this pod does not fit, and a serving does not end; use a claim that is "
+            "ReadWriteMany (spec.storage), or set serve.replicas to 0 until this stage is done",
+        )
+    return Pending(
+        "VolumeBusy", f"{what}; this pod needs another node and starts when that is over"
+    )
 
 
 def _unschedulable(message: str, gpu: GPU | None) -> Pending:
@@ -60,12 +124,13 @@ def _unschedulable(message: str, gpu: GPU | None) -> Pending:
         return Pending(
             "ClaimNotFound",
             f'claim "{found[1]}" does not exist in this namespace; create it, or name another',
-            True,
         )
     if "unbound immediate PersistentVolumeClaims" in message:
         return Pending(
             "ClaimUnbound", "the claim is not bound to a volume; look at `kubectl get pvc`"
         )
+    if "didn't match pod affinity rules" in message or "ReadWriteOncePod" in message:
+        return Pending("VolumeElsewhere", message)
     if gpu and "didn't match Pod's node affinity" in message and gpu.products:
         products = " or ".join(gpu.products)
         return Pending(

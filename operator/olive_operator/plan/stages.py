@@ -13,7 +13,7 @@ from olive_operator.api.seen import AttemptSeen, Seen
 from olive_operator.api.stage import Address, Stage
 from olive_operator.api.status import StageStatus, State
 from olive_operator.config import Config
-from olive_operator.plan import outcomes, pods, retries
+from olive_operator.plan import limits, needs, outcomes, pods, retries, sharing, volumes
 from olive_operator.plan.clock import instant
 from olive_operator.plan.graph import claim_of
 from olive_operator.plan.outcomes import View
@@ -39,6 +39,7 @@ class Step:
 def step(
     stage: Stage,
     address: Address | None,
+    needed: bool,
     ready: Callable[[str], bool],
     seen: Seen,
     config: Config,
@@ -51,27 +52,41 @@ def step(
     if address is None:
         return Step(outcomes.waiting(before, [*waiting, *first]))
     if before.address != address.name:
-        spent = before.gpuSeconds
+        spent = before.gpuSeconds + outcomes.spent_in_vain(stage, before, seen, now)
         before = StageStatus(stage.name, State.WAITING, address=address.name, gpuSeconds=spent)
-    attempt = _latest(stage, address, seen)
+    ours = _ours(stage, address, seen)
+    attempt = max(ours, key=lambda a: a.number, default=None)
     view = View(stage, address, replace(before, key=address.key), attempt, seen, config, now)
-    if address.key and address.key in seen.artifacts:
+    if needs.present(address, seen):
         return _done(view)
+    if attempt and attempt.number < max(before.attempt, before.endedAttempt + 1):
+        view = replace(view, attempt=None)  # it was dealt with
+    return _next(view, needed, [*waiting, *first], ours)
+
+
+def _next(view: View, needed: bool, waits_for: list[str], ours: list[AttemptSeen]) -> Step:
+    """What follows for a stage whose artifact is not there."""
+    before, attempt = view.before, view.attempt
+    if not needed and not (attempt and attempt.ended):
+        settled = before.state == State.SUCCEEDED
+        return Step(before if settled else outcomes.unneeded(view))
     if before.state == State.FAILED:
         return Step(before)
-    if waiting:
-        return Step(outcomes.waiting(before, [*waiting, *first]))
-    if attempt and attempt.number >= before.attempt and attempt.number > before.endedAttempt:
-        return _observed(view, attempt)
-    if first:  # what has begun goes on: only a beginning waits for what comes first
-        return Step(outcomes.waiting(before, first))
-    return _absent(view)
+    if view.seen.job.spec.suspend and not (attempt and attempt.ended):
+        return Step(outcomes.suspended(view, attempt))
+    if attempt:  # what is under way goes on: only a beginning waits
+        found = _observed(view, attempt)
+        if not (attempt.ended and found.again and found.again <= view.now) or found.lost:
+            return found  # what is lost has to be there first
+        return _next(replace(view, before=found.status, attempt=None), needed, waits_for, ours)
+    if waits_for:
+        return Step(outcomes.waiting(before, waits_for))
+    return _absent(view, ours)
 
 
-def _latest(stage: Stage, address: Address, seen: Seen) -> AttemptSeen | None:
+def _ours(stage: Stage, address: Address, seen: Seen) -> list[AttemptSeen]:
     work = (stage.name, address.name, claim_of(seen.job.spec))
-    ours = [a for a in seen.attempts if (a.stage, a.address, a.claim) == work]
-    return max(ours, key=lambda a: a.number, default=None)
+    return [a for a in seen.attempts if (a.stage, a.address, a.claim) == work]
 
 
 def _done(view: View) -> Step:
@@ -89,34 +104,46 @@ def _done(view: View) -> Step:
 def _observed(view: View, attempt: AttemptSeen) -> Step:
     """The latest attempt is there: pending, running, or finished one way or the other."""
     if not attempt.deleting and not attempt.ended:
-        return Step(outcomes.going_on(view, attempt), start=attempt.number)
+        if other := sharing.ahead_of(attempt, view):
+            return Step(outcomes.shared(view, other, attempt))
+        if overdue := limits.overdue(view, attempt):
+            return _failed(view, attempt, overdue)
+        status = limits.watched(view, outcomes.going_on(view, attempt))
+        return Step(status, attempt.number, again=limits.next_look(view, attempt, status))
     report = attempt.pod.report if attempt.pod else None
     if attempt.ended == "Complete" and report and report.outcome == "Succeeded":
         source = report.key if view.stage.kind == "fetch" else ""
+        if report.key in view.seen.sweeping:  # it found there what is being removed
+            return Step(outcomes.sweeping(view, attempt), source=source)
         return Step(outcomes.succeeded(view, attempt, report), made=report, source=source)
     if attempt.deleting and not attempt.ended:
         return Step(replace(view.before, state=State.PENDING, attempt=attempt.number))
-    return _failed(view, attempt)
+    return _failed(view, attempt, pods.failure(attempt))
 
 
-def _failed(view: View, attempt: AttemptSeen) -> Step:
-    """Count the failure once, and try again if it is time for that already."""
-    found = pods.failure(attempt)
+def _failed(view: View, attempt: AttemptSeen, found: pods.Failure) -> Step:
+    """Count the failure once, and say when it is tried again."""
     failures = view.before.failures + retries.POLICY[found.failure].counts
-    ended = outcomes.ended_at(view, attempt)
-    at = retries.retry_at(found.failure, failures, attempt.number, view.config.retry, ended)
+    policy = retries.policy_of(view.seen.job.spec.retry, view.config.retry)
+    ended, who = outcomes.ended_at(view, attempt), f"{view.seen.job.uid} {view.stage.name}"
+    at = retries.retry_at(found.failure, failures, attempt.number, policy, ended, who)
     status = outcomes.failed(view, attempt, found, failures, at)
     lost = found.missing if found.failure == FailureClass.INPUT_MISSING else ""
-    if at and at <= view.now:
-        number = attempt.number + 1
-        return Step(replace(status, attempt=number, retryAt=""), start=number, lost=lost)
     return Step(status, lost=lost, again=at)
 
 
-def _absent(view: View) -> Step:
+def _absent(view: View, ours: list[AttemptSeen]) -> Step:
     """No attempt is under way: start the first, or the one that is due, or wait for its time."""
     before = view.before
     if before.retryAt and (at := instant(before.retryAt)) > view.now:
         return Step(before, again=at)
+    if ending := [a for a in ours if not a.ended and a.number <= before.endedAttempt]:
+        return Step(outcomes.waits_for_end(view, ending[0]))
+    if view.address.key in view.seen.sweeping:
+        return Step(outcomes.sweeping(view))
+    if other := sharing.builder(view):
+        return Step(outcomes.shared(view, other), again=sharing.next_look(other))
+    if why := pods.no_queue(view.seen.queue) or volumes.not_yet(view):
+        return Step(outcomes.held_back(view, why))
     number = before.attempt + 1 if before.attempt == before.endedAttempt else before.attempt
     return Step(outcomes.due(view, number), start=number)

@@ -17,6 +17,7 @@ from olive_operator.api.status import (
 )
 from olive_operator.plan import conditions
 from olive_operator.plan.clock import text
+from olive_operator.plan.graph import claim_of
 
 SOURCES_KEPT = 64
 """Resolved sources no longer in use that a job remembers, so that a change back runs nothing."""
@@ -41,11 +42,13 @@ def status(
 ) -> Status:
     """What the status has to say after this pass."""
     before = job.status
-    found = conditions.summary(stages, job.spec.serve is not None, answers)
+    spec = job.spec
+    found = conditions.summary(stages, spec.suspend, spec.serve is not None, answers)
     done = sum(s.state == State.SUCCEEDED for s in stages)
     finished = found.phase in (Phase.READY, Phase.FAILED)
     return Status(
         observedGeneration=job.generation,
+        claim=claim_of(spec),
         phase=found.phase,
         stage=_current(stages, finished),
         progress=f"{done}/{len(stages)}",
@@ -85,7 +88,7 @@ def _current(stages: Sequence[StageStatus], finished: bool) -> str:
 
 
 def events(before: Status, after: Status) -> list[Event]:
-    """What is worth telling of the change from one status to the next."""
+    """What is worth telling of the change from one status to the next: not every start and end."""
     told = []
     for stage in after.stages:
         last = before.stage_named(stage.name)
@@ -124,14 +127,4 @@ def _stage_event(before: StageStatus | None, after: StageStatus) -> Event | None
         return Event(
             "Warning", after.lastFailure.partition(":")[0], f"{after.name}: {after.lastFailure}"
         )
-    if before and before.state == after.state and before.address == after.address:
-        return None
-    if after.state == State.RUNNING:
-        return Event(
-            "Normal", "StageStarted", f"{after.name}: attempt {after.attempt} runs on {after.node}"
-        )
-    if after.state == State.SUCCEEDED and after.cached:
-        return Event("Normal", "StageCached", f"{after.name}: the artifact was in the store")
-    if after.state == State.SUCCEEDED:
-        return Event("Normal", "StageSucceeded", f"{after.name}: done in {after.seconds:.0f} s")
     return None

@@ -1,0 +1,145 @@
+"""What no watch brings, asked beside the passes: a pass waits for no pod and no node.
+
+How far a running stage is stands in its log; what a serving has loaded only it knows; why a pod is
+not made, an Event says. The answers are kept, and a job is poked when they have changed.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from olive_contract.stage import Progress
+from olive_operator.api.seen import Ref
+from olive_operator.cache import JobKey
+from olive_operator.cluster import Cluster
+from olive_operator.localqueues import LocalQueues
+from olive_operator.queue import Queue
+
+WORKERS: Final = 16
+
+
+@dataclass(frozen=True)
+class Questions:
+    """Pods whose log tells progress, addresses of serving pods, Jobs whose pod does not come.
+
+    ``queue``: the LocalQueue by which attempts are to be admitted.
+    """
+
+    running: tuple[str, ...] = ()
+    serving: tuple[str, ...] = ()
+    without_pod: tuple[str, ...] = ()
+    queue: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.running or self.serving or self.without_pod or self.queue)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Progress by pod, what every serving pod has loaded (None: not known), warnings by Job.
+
+    ``queue``: why the job's LocalQueue cannot be used, empty if it can, None while not known.
+    """
+
+    progress: Mapping[str, Progress] = field(default_factory=dict)
+    loaded: frozenset[str] | None = None
+    said: Mapping[str, str] = field(default_factory=dict)
+    queue: str | None = None
+
+
+class Inquiries:
+    """Asks for every job that has questions, again and again until it has none."""
+
+    def __init__(self, cluster: Cluster, jobs: Queue[JobKey], seconds: float) -> None:
+        self._cluster, self._jobs, self._seconds = cluster, jobs, seconds
+        self._due: Queue[JobKey] = Queue()
+        self._queues = LocalQueues(cluster)
+        self._questions: dict[JobKey, Questions] = {}
+        self._answers: dict[JobKey, Answers] = {}
+
+    def answers(self, key: JobKey, queue: str | None) -> Answers:
+        """What is known for a job that names this queue."""
+        return replace(self._told(key), queue=self._queues.known(key[0], queue))
+
+    def _told(self, key: JobKey) -> Answers:
+        """What the job was last poked for."""
+        return self._answers.get(key, _NONE)
+
+    def ask(self, key: JobKey, questions: Questions) -> None:
+        """From now on these; what was not asked before is asked at once."""
+        before = self._questions.get(key)
+        if not questions:
+            self.forget(key)
+        elif questions != before:
+            self._questions[key] = questions
+            self._due.add(key)
+
+    def forget(self, key: JobKey) -> None:
+        """The job has no questions any more."""
+        self._questions.pop(key, None)
+        self._answers.pop(key, None)
+
+    async def run(self) -> None:
+        """Ask until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(WORKERS):
+                group.create_task(self._work())
+
+    async def _work(self) -> None:
+        while (got := await self._due.get()) is not None:
+            key, _ = got
+            try:
+                if questions := self._questions.get(key):
+                    await self._answer(key, questions)
+                    self._due.add_after(key, self._seconds)
+            finally:
+                self._due.done(key)
+
+    async def _answer(self, key: JobKey, questions: Questions) -> None:
+        progress, loaded, said, queue = await asyncio.gather(
+            self._progress(key, questions.running),
+            self._loaded(questions.serving),
+            self._said(key, questions.without_pod),
+            self._queue(key[0], questions.queue),
+        )
+        found = Answers(progress, loaded, said, queue)
+        if key in self._questions and found != self._told(key):
+            self._answers[key] = found
+            self._jobs.add(key)
+
+    async def _progress(self, key: JobKey, pods: tuple[str, ...]) -> Mapping[str, Progress]:
+        """The last progress line of every running pod; the one before where the log has none."""
+        logs = await asyncio.gather(*(self._cluster.log(key[0], pod) for pod in pods))
+        known = self._told(key).progress
+        return {
+            pod: progress
+            for pod, lines in zip(pods, logs, strict=True)
+            if (progress := _last(lines) or known.get(pod))
+        }
+
+    async def _loaded(self, addresses: tuple[str, ...]) -> frozenset[str] | None:
+        """What every serving pod has; None if one does not answer."""
+        answers = await asyncio.gather(*(self._cluster.served(a) for a in addresses))
+        known = [a for a in answers if a is not None]
+        return frozenset.intersection(*known) if known and len(known) == len(answers) else None
+
+    async def _said(self, key: JobKey, jobs: tuple[str, ...]) -> Mapping[str, str]:
+        warnings = await asyncio.gather(
+            *(self._cluster.warning(key[0], Ref("Job", name)) for name in jobs)
+        )
+        return {name: said for name, said in zip(jobs, warnings, strict=True) if said}
+
+    async def _queue(self, namespace: str, name: str) -> str | None:
+        if not name:
+            return None
+        await self._queues.look(namespace, name)
+        return self._queues.known(namespace, name)
+
+
+def _last(lines: list[str]) -> Progress | None:
+    found = (Progress.from_line(line) for line in reversed(lines))
+    return next((p for p in found if p), None)
+
+
+_NONE: Final = Answers()

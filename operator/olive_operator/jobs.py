@@ -1,0 +1,155 @@
+"""The OptimizationJobs: kopf watches them, in a thread of its own, and the cache has their records.
+
+kopf ends at an error of its watch that it does not know, and takes everything along that was
+started in its event loop. So the loop is its own, and it is begun again.
+"""
+
+import asyncio
+import dataclasses
+import logging
+import os
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, Final
+
+import kopf
+
+from olive_operator import handlers, kinds, watching
+from olive_operator.apiserver import ApiError, ApiServer, Body
+from olive_operator.backoff import Backoff
+from olive_operator.cache import Cache
+from olive_operator.kinds import JOB, JOBS
+from olive_operator.watching import Poke
+
+log = logging.getLogger("olive.jobs")
+
+_LIST_SECONDS: Final = 60.0
+"""kopf does not tell what was deleted while it could not watch; a list does."""
+_STUCK_SECONDS: Final = 30.0
+
+
+class Jobs:
+    """Keeps the cache's OptimizationJobs. ``liveness`` is the URL of kopf's probe endpoint."""
+
+    def __init__(
+        self,
+        server: ApiServer,
+        namespaces: tuple[str, ...],
+        cache: Cache,
+        poke: Poke,
+        liveness: str | None,
+    ) -> None:
+        self._server, self._namespaces, self._cache, self._poke = server, namespaces, cache, poke
+        self._liveness = liveness
+        self._loop = asyncio.get_running_loop()
+        self._beat = time.monotonic()
+        self._doubted = asyncio.Event()
+        self.listed = asyncio.Event()
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        threading.Thread(target=self._watch, name="kopf", daemon=True).start()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._live())
+            group.create_task(self._list())
+
+    def doubt(self) -> None:
+        """Another watch could not go on where it was, so kopf's may have missed something too."""
+        self._doubted.set()
+
+    async def _list(self) -> None:
+        """List once what kopf then tells changes of; and again and again what it does not tell."""
+        await self._of_each_namespace(watching.list_all)
+        self.listed.set()
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._doubted.wait(), _LIST_SECONDS)
+            self._doubted.clear()
+            await self._of_each_namespace(watching.forget_gone)
+
+    async def _of_each_namespace(self, ask: Callable[..., Awaitable[object]]) -> None:
+        backoff = Backoff(0.2, 30)
+        left = list(self._namespaces or ("",))
+        while left:
+            try:
+                await ask(self._server, JOBS, left[0], self._cache, self._poke)
+                left.pop(0)
+            except (ApiError, watching.GoneError) as error:
+                if not backoff.failures:
+                    log.warning("listing the jobs: %s; trying on", error)
+                await asyncio.sleep(backoff.next())
+
+    async def _live(self) -> None:
+        while True:
+            self._beat = time.monotonic()
+            await asyncio.sleep(1)
+
+    def _take(self, what: str | None, body: Body) -> None:
+        """In our own loop: what kopf has told."""
+        key, version = kinds.key_of(body), kinds.version_of(body)
+        known = self._cache.get(JOB, key)
+        if what == "DELETED":
+            self._poke(self._cache.drop(JOB, "", key, version))
+        elif known is None or known.version < version:
+            record = kinds.job(body, known.record if known else None)
+            self._poke(self._cache.put(JOB, key, version, body["metadata"]["uid"], record))
+
+    # In kopf's thread
+
+    def _watch(self) -> None:
+        backoff = Backoff(1, 30)
+        while True:
+            started = time.monotonic()
+            try:
+                asyncio.run(self._operator())
+            except Exception as error:
+                log.warning("kopf: %s: %s; begun again", type(error).__name__, error)
+            if time.monotonic() - started > 60:
+                backoff.reset()
+            time.sleep(backoff.next())
+
+    async def _operator(self) -> None:
+        registry = kopf.OperatorRegistry()
+        kopf.on.startup(registry=registry)(_configure)
+        kopf.on.login(registry=registry)(_login)
+        handlers.register(registry, self._tell, self._alive)
+        await kopf.operator(
+            registry=registry,
+            standalone=True,
+            clusterwide=not self._namespaces,
+            namespaces=self._namespaces,
+            liveness_endpoint=self._liveness,
+        )
+
+    def _tell(self, what: str | None, body: Body) -> None:
+        self._loop.call_soon_threadsafe(self._take, what, body)
+
+    def _alive(self) -> bool:
+        """Whether the loop in which the work is done still turns."""
+        return time.monotonic() - self._beat < _STUCK_SECONDS
+
+
+async def _configure(settings: kopf.OperatorSettings, **_: Any) -> None:
+    settings.posting.enabled = False
+    settings.scanning.disabled = True
+    settings.peering.standalone = True
+    settings.watching.server_timeout = 300
+    settings.process.ultimate_exiting_timeout = None
+
+
+async def _login(**given: Any) -> kopf.ConnectionInfo | None:
+    """Credentials for kopf. Its default would import the client's blocking half as well."""
+    if not in_cluster():
+        return kopf.login_with_kubeconfig(**given)
+    found = kopf.login_with_service_account(**given)
+    # By address, as every other client: the operator must not need the cluster's DNS.
+    host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
+    address = f"[{host}]" if ":" in host else host
+    return found and dataclasses.replace(found, server=f"https://{address}:{port}")
+
+
+def in_cluster() -> bool:
+    """Whether this process runs in a pod."""
+    return "KUBERNETES_SERVICE_HOST" in os.environ

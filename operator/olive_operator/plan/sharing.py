@@ -1,0 +1,56 @@
+"""Two jobs that need the same artifact at once: one makes it, the other waits and takes over.
+
+Whoever has begun goes on; of two that have, the older one. An attempt that cannot begin (it asks
+for a GPU that no node has, its queue gives nothing) is no reason to wait unless ours would be made
+just like it.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from olive_operator.api.seen import AttemptSeen, Builder
+from olive_operator.plan.outcomes import View
+from olive_operator.plan.pods import pending
+
+PATIENCE: Final = timedelta(seconds=10)
+"""For a pod to be made. One that is refused (a quota, a priority that does not exist) never is."""
+
+
+def builder(view: View) -> Builder | None:
+    """The other job's attempt that a stage with none under way leaves the work to."""
+    other = view.seen.others.get(view.address.name)
+    if other is None or other.attempt.begun or other.reserved:
+        return other
+    return None if _stuck(other.attempt, view.now) else other
+
+
+def next_look(other: Builder) -> datetime | None:
+    """When an attempt whose pod does not come is no reason to wait any more."""
+    attempt = other.attempt
+    if attempt.begun or attempt.pod or attempt.createdAt is None:
+        return None
+    return attempt.createdAt + PATIENCE
+
+
+def ahead_of(attempt: AttemptSeen, view: View) -> Builder | None:
+    """The other job's attempt that an attempt of ours has to give way to."""
+    other = view.seen.others.get(view.address.name)
+    if other is None or not other.attempt.begun:
+        return None
+    if attempt.begun and _age(attempt) < _age(other.attempt):
+        return None
+    return other
+
+
+def _stuck(attempt: AttemptSeen, now: datetime) -> bool:
+    """It may never begin, for reasons that need not be ours."""
+    if attempt.suspended:
+        return True
+    if attempt.pod is None:
+        return attempt.createdAt is not None and attempt.createdAt + PATIENCE <= now
+    return bool(attempt.pod.unschedulable) or pending(attempt.pod, None).stalled
+
+
+def _age(attempt: AttemptSeen) -> tuple[str, str]:
+    created = attempt.createdAt.isoformat() if attempt.createdAt else "9"
+    return created, attempt.name

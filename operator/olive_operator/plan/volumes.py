@@ -1,0 +1,37 @@
+"""A claim that one node at a time can mount: what may start, and what has to wait.
+
+Every pod on such a claim asks the scheduler for the node of those that have it (see build/pod.py),
+so no pod ever waits for a volume that cannot be attached. Here only what the scheduler cannot know:
+a pod that needs another node has its turn before new ones keep the old node busy.
+"""
+
+from olive_operator.api.seen import Seen
+from olive_operator.config import Config
+from olive_operator.plan.graph import claim_of
+from olive_operator.plan.outcomes import View
+from olive_operator.plan.pods import Pending
+
+ONE_NODE = frozenset({"ReadWriteOnce", "ReadWriteOncePod"})
+
+
+def on_one_node(claim: str, seen: Seen, config: Config) -> bool:
+    """Whether pods on the claim have to be on one node."""
+    if found := seen.claims.get(claim):
+        return bool(found.accessModes) and ONE_NODE.issuperset(found.accessModes)
+    storage = seen.job.spec.storage
+    asked = storage.accessMode or config.storage.accessMode
+    return storage.claim is None and asked in ONE_NODE
+
+
+def not_yet(view: View) -> Pending | None:
+    """Why a stage that is due does not start now, if it does not."""
+    if not on_one_node(claim_of(view.seen.job.spec), view.seen, view.config):
+        return None
+    turn = next((h for h in view.seen.holders if h.elsewhere), None)
+    if turn is None or any(h.component == "serving" and h.node for h in view.seen.holders):
+        return None
+    return Pending(
+        "VolumeBusy",
+        f"pod {turn.pod} of job {turn.job} needs the volume on another node and has its turn first "
+        "(the claim is ReadWriteOnce)",
+    )

@@ -1,0 +1,140 @@
+"""The second loop: every store is looked at from time to time, and kept as the chart's values say.
+
+Nothing waits for it, so it asks nobody to be told of changes: what it has to see, it sees at its
+next look. It does one step at a time, and each look begins with what is there.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from olive_operator import build, kinds, labels, metrics
+from olive_operator.api.seen import JobSeen, Ref
+from olive_operator.api.store import StoreSeen
+from olive_operator.apiserver import ApiError
+from olive_operator.build import StoreMount
+from olive_operator.cache import Cache, JobKey
+from olive_operator.cluster import Cluster, Manifest
+from olive_operator.config import Config
+from olive_operator.observe_store import stores
+from olive_operator.plan.clock import text
+from olive_operator.plan.retention import Upkeep, upkeep
+
+log = logging.getLogger("olive.stores")
+
+EVERY: Final = 15.0
+"""Seconds between two looks; a sweep takes about three of them."""
+
+
+class Stores:
+    """Keeps the stores. ``planned``: each job with the status that its last plan wants."""
+
+    def __init__(
+        self,
+        cache: Cache,
+        cluster: Cluster,
+        config: Config,
+        planned: Mapping[JobKey, JobSeen],
+        poke: Callable[[Iterable[JobKey]], None],
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._cache, self._cluster, self._config = cache, cluster, config
+        self._planned, self._poke, self._clock = planned, poke, clock
+        self.sizes = metrics.StoreSizes()
+
+    async def run(self) -> None:
+        """Until cancelled, which may be at any instant."""
+        while True:
+            try:
+                await self.look()
+            except Exception:
+                log.exception("the stores could not be looked at; tried again in %.0f s", EVERY)
+            await asyncio.sleep(EVERY)
+
+    async def look(self) -> None:
+        """Decide on every store, all in one step, and then do it.
+
+        No pass over a job comes between what is seen of the jobs and what is reserved for a sweep.
+        """
+        now = self._clock()
+        seen = list(stores(self._cache, self._planned))
+        decided = [(store, self._decide(store, now)) for store in seen]
+        self.sizes.of = {(s.namespace, s.claim): _sizes(s) for s in seen}
+        for store, what in decided:
+            try:
+                await self._carry_out(store, *what, now)
+            except ApiError as error:
+                level = logging.DEBUG if error.passing else logging.WARNING
+                log.log(level, "store %s/%s: %s", store.namespace, store.claim, error)
+
+    def _decide(self, store: StoreSeen, now: datetime) -> tuple[Upkeep, Manifest | None]:
+        """What is to be done. A sweep is known to all from here on, before it is created."""
+        found = upkeep(store, self._config.store, now)
+        if found.sweep is None:
+            return found, None
+        mount = StoreMount(store.claim, store.oneNode)
+        manifest = build.sweep(store.namespace, found.sweep, mount, self._config)
+        key, record = kinds.key_of(manifest), kinds.sweep(manifest)
+        record = replace(record, seen=replace(record.seen, there=False))
+        self._cache.put("Job", key, 0, "", record)
+        return found, manifest
+
+    async def _carry_out(
+        self, store: StoreSeen, what: Upkeep, sweep: Manifest | None, now: datetime
+    ) -> None:
+        place = store.namespace
+        for name in what.mark:
+            await self._annotate(place, name, text(now))
+        for name in what.unmark:
+            await self._annotate(place, name, None)
+        if sweep:
+            await self._create(sweep)
+        for name in what.forget:
+            await self._delete(place, Ref("Artifact", name))
+            metrics.SWEPT.labels(place).inc()
+        for name in what.begin:
+            await self._patch(place, Ref("Job", name), {"spec": {"suspend": False}})
+            log.info("sweeping store %s/%s: job %s", place, store.claim, name)
+        for name in what.end:
+            await self._delete(place, Ref("Job", name))
+
+    async def _create(self, sweep: Manifest) -> None:
+        """Where it is not known whether that was done, it is done again at the next look."""
+        try:
+            created = await self._cluster.create(sweep)
+        except ApiError as error:
+            if not error.passing:  # it will never be: its keys are free again
+                self._poke(self._cache.drop("Job", "", kinds.key_of(sweep), 0))
+            raise
+        if created:
+            self._known(created)
+
+    async def _annotate(self, namespace: str, artifact: str, since: str | None) -> None:
+        notes = {"annotations": {labels.UNUSED_SINCE: since}}
+        await self._patch(namespace, Ref("Artifact", artifact), {"metadata": notes})
+
+    async def _patch(self, namespace: str, ref: Ref, patch: Manifest) -> None:
+        """Change the object that is known; if it is another by now, or gone, nothing."""
+        if known := self._cache.get(ref.kind, (namespace, ref.name)):
+            same = {"metadata": {**patch.get("metadata", {}), "uid": known.uid}}
+            if changed := await self._cluster.patch(namespace, ref, {**patch, **same}):
+                self._known(changed)
+
+    async def _delete(self, namespace: str, ref: Ref) -> None:
+        if known := self._cache.get(ref.kind, (namespace, ref.name)):
+            await self._cluster.delete(namespace, ref, known.uid)
+
+    def _known(self, body: dict[str, Any]) -> None:
+        """As the API server has answered it: the next look need not wait for the watch."""
+        kind, meta = kinds.WATCHED[body["kind"]], body["metadata"]
+        version = kinds.version_of(body)
+        self._cache.made(kind.name, kinds.key_of(body), version, meta["uid"], kind.record(body))
+
+
+def _sizes(store: StoreSeen) -> tuple[int, int]:
+    """Bytes of the artifacts that something refers to, and of the others."""
+    used = sum(a.sizeBytes for a in store.artifacts if a.key in store.used)
+    return used, sum(a.sizeBytes for a in store.artifacts) - used

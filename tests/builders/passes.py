@@ -1,0 +1,224 @@
+"""The operator in front of the cluster in memory: its own cache and observation, and passes whose
+every effect is a step, so that a test can stop, mix and repeat them anywhere.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from builders.cluster import Cluster
+from builders.objects import NAMESPACE
+from builders.world import CONFIG
+from olive_operator import labels, records
+from olive_operator.api.seen import AttemptSeen, ClaimSeen, DeploymentSeen, JobSeen, Ref, Seen
+from olive_operator.api.status import Status
+from olive_operator.inquiries import Answers
+from olive_operator.kept import AttemptRecord, ChildRecord, ClaimRecord, JobRecord
+from olive_operator.kinds import WATCHED
+from olive_operator.observe import observe
+from olive_operator.plan import Plan, plan
+from olive_operator.reservations import Reservations
+
+Manifest = dict[str, Any]
+
+
+class Conflict(Exception):  # noqa: N818 - the API server's word
+    """The API server did not take the status; the pass ends here."""
+
+
+class Operator:
+    """``refusing``: stages whose attempts the API server does not take for now; ``again``: when
+    each job asked to be looked at; ``started``: each attempt that it made, and what others were at
+    the same work then.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.refusing: set[str] = set()
+        self.again: dict[str, datetime] = {}
+        self.started: list[tuple[AttemptSeen, list[AttemptSeen]]] = []
+        self._refused: dict[str, dict[str, str]] = {}
+        self._reserved = self._nothing_reserved()
+
+    def crash(self) -> None:
+        """It is another process now: it lists anew, and remembers nothing."""
+        self.cluster.list_anew()
+        self.again.clear()
+        self._refused.clear()
+        self._reserved = self._nothing_reserved()
+
+    def knows(self, name: str) -> JobSeen | None:
+        """The job as it is in the cache."""
+        known = self.cluster.cache.get("OptimizationJob", (NAMESPACE, name))
+        return known.record.seen if known else None
+
+    def observe(self, job: JobSeen) -> Seen:
+        """What it sees of a job."""
+        answers = Answers(loaded=self._loaded(job), queue="")
+        refused = self._refused.get(job.name, {})
+        return observe(self.cluster.cache, job, self._reserved, answers, refused)
+
+    def asks(self) -> list[str]:
+        """Jobs whose serving pods have loaded what their status does not tell yet."""
+        found = []
+        for name, job in self.cluster.jobs.items():
+            adapters = job.status.serving.adapters if job.status.serving else ()
+            loaded = self._loaded(job) or frozenset()
+            if any(a.state != "Loaded" and a.key in loaded for a in adapters):
+                found.append(name)
+        return found
+
+    def plan(self, job: JobSeen) -> Plan:
+        return plan(self.observe(job), CONFIG, self.cluster.now)
+
+    def work(self, name: str) -> Iterator[Plan]:
+        """One pass: planned before its first step; each step is one effect. Conflict may end it.
+
+        What follows the status goes side by side; here in one order, and a test may stop anywhere.
+        """
+        self.cluster.poked.pop(name, None)
+        self.again.pop(name, None)
+        job = self.knows(name)
+        if job is None:
+            return
+        cache = self.cluster.cache
+        known = cache.get("OptimizationJob", (NAMESPACE, name))
+        version = known.version if known else 0
+        found = self.plan(job)
+        uids = {ref: known.uid for ref in found.delete if (known := cache.get(*_place(ref)))}
+        cache.waits((NAMESPACE, name), found.waits)
+        if found.again:
+            self.again[name] = found.again
+        attempts = [m for m in found.create if m["kind"] == "Job"]
+        reserved = [self._reserved.reserve(job, m) for m in attempts]
+        try:
+            for manifest in found.create:
+                if manifest["kind"] != "Job":
+                    self._create(manifest, name)
+                    yield found
+            if found.status.to_body() != job.status.to_body():
+                self._write(job, version, found.status)
+                yield found
+            for manifest in found.apply:
+                self._apply(manifest, job)
+                yield found
+            self._refused.pop(name, None)
+            for manifest in attempts:
+                self._start(manifest, job)
+                yield found
+            for ref, uid in uids.items():
+                self._delete(ref, uid)
+                yield found
+            if found.expired and self.cluster.is_there("OptimizationJob", name, job.uid):
+                self.cluster.remove(name)
+            yield found
+        finally:
+            for attempt in reserved:
+                self._reserved.release(job, attempt)
+                self.cluster.poke(cache.waiting(NAMESPACE, attempt.address) - {_key(name)})
+            for address in _dealt_with(job.status, found.status):
+                self.cluster.poke(cache.waiting(NAMESPACE, address) - {_key(name)})
+
+    # Effects
+
+    def _create(self, manifest: Manifest, job: str) -> None:
+        kind, name = manifest["kind"], manifest["metadata"]["name"]
+        if name in self.cluster.real[kind]:
+            return
+        if kind == "Artifact":
+            self.cluster.put(kind, name, WATCHED["Artifact"].record(manifest), by=job)
+        else:
+            claim = ClaimSeen(name, tuple(manifest["spec"]["accessModes"]), "Bound")
+            self.cluster.put(kind, name, ClaimRecord(claim), by=job)
+
+    def _write(self, job: JobSeen, version: int, status: Status) -> None:
+        real = self.cluster.real["OptimizationJob"].get(job.name)
+        if real is None or real.version != version:
+            self.cluster.poke([_key(job.name)])
+            raise Conflict
+        read = Status.from_body(json.loads(json.dumps(status.to_body())))
+        record = JobRecord(replace(real.record.seen, status=read))
+        self.cluster.put("OptimizationJob", job.name, record, by=job.name)
+
+    def _apply(self, manifest: Manifest, job: JobSeen) -> None:
+        ref = Ref(manifest["kind"], manifest["metadata"]["name"])
+        if not self.cluster.is_there("OptimizationJob", job.name, job.uid):
+            return  # the garbage collector takes it away at once
+        hash_ = manifest["metadata"]["annotations"][labels.APPLIED]
+        deployment = self._deployed(ref, manifest) if ref.kind == "Deployment" else None
+        record = ChildRecord(_key(job.name), ref, hash_, deployment)
+        self.cluster.put(ref.kind, ref.name, record, by=job.name, owner=job.uid, manifest=manifest)
+
+    def _deployed(self, ref: Ref, manifest: Manifest) -> DeploymentSeen:
+        before = self.cluster.real["Deployment"].get(ref.name)
+        known = (before.record.deployment if before else None) or DeploymentSeen()
+        config = manifest["spec"]["template"]["spec"]["volumes"][1]["configMap"]["name"]
+        updated = known.updated if known.config == config else 0
+        replicas = manifest["spec"]["replicas"]
+        return replace(known, replicas=replicas, observed=False, updated=updated, config=config)
+
+    def _start(self, manifest: Manifest, job: JobSeen) -> None:
+        name, cluster = manifest["metadata"]["name"], self.cluster
+        attempt = replace(records.attempt(manifest), createdAt=cluster.now)
+        if attempt.stage in self.refusing:
+            self._refused.setdefault(job.name, {})[name] = "exceeded quota"
+            cluster.poke([_key(job.name)])
+        elif name not in cluster.real["Job"] and cluster.is_there(
+            "OptimizationJob", job.name, job.uid
+        ):
+            place = attempt.claim, attempt.address
+            rivals = [a for a in cluster.under_way() if (a.claim, a.address) == place]
+            self.started.append((attempt, [a for a in rivals if not a.deleting]))
+            uid = cluster.unique("Job")
+            record = AttemptRecord(_key(job.name), uid, job.uid, attempt)
+            cluster.put("Job", name, record, by=job.name, uid=uid, owner=job.uid, manifest=manifest)
+
+    def _delete(self, ref: Ref, uid: str) -> None:
+        if not self.cluster.is_there(ref.kind, ref.name, uid):
+            return
+        if ref.kind == "Job":
+            self.cluster.end(ref.name)
+        else:
+            self.cluster.drop(ref.kind, ref.name)
+
+    # What is asked
+
+    def serves(self, job: JobSeen) -> set[str]:
+        """The names of the adapters that the newest pods are to offer."""
+        return {a["name"] for a in self._served(job)}
+
+    def _loaded(self, job: JobSeen) -> frozenset[str] | None:
+        """What every serving pod says that it has; None while one does not answer."""
+        found = self.cluster.real["Deployment"].get(f"{job.name}-serving")
+        seen: DeploymentSeen | None = found.record.deployment if found else None
+        if seen is None or not 0 < seen.replicas <= seen.ready:
+            return None
+        return frozenset(a["key"] for a in self._served(job))
+
+    def _served(self, job: JobSeen) -> list[dict[str, str]]:
+        found = self.cluster.real["Deployment"].get(f"{job.name}-serving")
+        config = found and self.cluster.real["ConfigMap"].get(found.record.deployment.config)
+        if not config:
+            return []
+        adapters: list[dict[str, str]] = json.loads(config.manifest["data"]["serving.json"])[
+            "adapters"
+        ]
+        return adapters
+
+    def _nothing_reserved(self) -> Reservations:
+        return Reservations(lambda: self.cluster.now.timestamp())
+
+
+def _key(name: str) -> tuple[str, str]:
+    return NAMESPACE, name
+
+
+def _place(ref: Ref) -> tuple[str, tuple[str, str]]:
+    return ref.kind, _key(ref.name)
+
+
+def _dealt_with(before: Status, after: Status) -> set[str]:
+    known = {s.name: s.endedAttempt for s in before.stages}
+    return {s.address for s in after.stages if s.endedAttempt > known.get(s.name, 0)}
