@@ -46,14 +46,23 @@ class Jobs:
         self._loop = asyncio.get_running_loop()
         self._beat = time.monotonic()
         self._doubted = asyncio.Event()
+        self._ended = threading.Event()
+        self._kopf: tuple[asyncio.AbstractEventLoop, asyncio.Task[None]] | None = None
         self.listed = asyncio.Event()
 
     async def run(self) -> None:
         """Watch until cancelled."""
         threading.Thread(target=self._watch, name="kopf", daemon=True).start()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._live())
-            group.create_task(self._list())
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._live())
+                group.create_task(self._list())
+        finally:
+            self._ended.set()
+            if self._kopf:
+                loop, task = self._kopf
+                with suppress(RuntimeError):  # it is between two beginnings
+                    loop.call_soon_threadsafe(task.cancel)
 
     def doubt(self) -> None:
         """Another watch could not go on where it was, so kopf's may have missed something too."""
@@ -100,17 +109,23 @@ class Jobs:
 
     def _watch(self) -> None:
         backoff = Backoff(1, 30)
-        while True:
+        while not self._ended.is_set():
             started = time.monotonic()
             try:
                 asyncio.run(self._operator())
+            except asyncio.CancelledError:
+                return
             except Exception as error:
                 log.warning("kopf: %s: %s; begun again", type(error).__name__, error)
             if time.monotonic() - started > 60:
                 backoff.reset()
-            time.sleep(backoff.next())
+            self._ended.wait(backoff.next())
 
     async def _operator(self) -> None:
+        if task := asyncio.current_task():
+            self._kopf = asyncio.get_running_loop(), task
+        if self._ended.is_set():
+            return
         registry = kopf.OperatorRegistry()
         kopf.on.startup(registry=registry)(_configure)
         kopf.on.login(registry=registry)(_login)

@@ -26,7 +26,9 @@ from olive_operator.plan.retention import Upkeep, upkeep
 log = logging.getLogger("olive.stores")
 
 EVERY: Final = 15.0
-"""Seconds between two looks; a sweep takes about three of them."""
+"""Seconds between two looks."""
+SOON: Final = 1.0
+"""Seconds until the next one where something was done: a sweep takes a few steps."""
 
 
 class Stores:
@@ -48,14 +50,15 @@ class Stores:
     async def run(self) -> None:
         """Until cancelled, which may be at any instant."""
         while True:
+            done = False
             try:
-                await self.look()
+                done = await self.look()
             except Exception:
                 log.exception("the stores could not be looked at; tried again in %.0f s", EVERY)
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(SOON if done else EVERY)
 
-    async def look(self) -> None:
-        """Decide on every store, all in one step, and then do it.
+    async def look(self) -> bool:
+        """Decide on every store, all in one step, and then do it; whether there was something.
 
         No pass over a job comes between what is seen of the jobs and what is reserved for a sweep.
         """
@@ -69,6 +72,7 @@ class Stores:
             except ApiError as error:
                 level = logging.DEBUG if error.passing else logging.WARNING
                 log.log(level, "store %s/%s: %s", store.namespace, store.claim, error)
+        return any(what != (Upkeep(), None) for _, what in decided)
 
     def _decide(self, store: StoreSeen, now: datetime) -> tuple[Upkeep, Manifest | None]:
         """What is to be done. A sweep is known to all from here on, before it is created."""

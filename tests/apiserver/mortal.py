@@ -1,4 +1,4 @@
-"""The operator's loop within the test's process, which dies after so many effects, and is born anew.
+"""The operator's loop in the test's own process: it dies after so many effects, and is born anew.
 
 All that it knows dies with it: the next one lists everything, as a process does that was killed.
 """
@@ -37,6 +37,7 @@ class Mortal(KubernetesCluster):
         super().__init__(server, http)
         self.left, self.heard, self.last = 0, True, last
         self.died = asyncio.Event()
+        self._asked, self._ends = 0, False
 
     async def create(self, manifest: Manifest) -> Manifest | None:
         return await self._effect(f"create {manifest['kind']}", super().create(manifest))
@@ -58,12 +59,20 @@ class Mortal(KubernetesCluster):
         is_last = not self.left
         if is_last:
             self.last[what] += 1
-        answer = await effect
-        return await self._end() if is_last and not self.heard else answer
+        self._asked += 1
+        try:
+            answer = await effect
+        finally:
+            self._asked -= 1
+        if (is_last and not self.heard) or self._ends:
+            return await self._end()
+        return answer
 
     async def _end(self) -> Any:
-        """Nothing comes of it any more."""
-        self.died.set()
+        """Nothing comes of it any more, but what was asked for before reaches the API server."""
+        self._ends = True
+        if not self._asked:
+            self.died.set()
         await asyncio.Event().wait()
 
 

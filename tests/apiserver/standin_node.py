@@ -1,7 +1,8 @@
-"""A stand-in for a node, where only the API server is real: it plays the kubelet for stage pods.
+"""A stand-in for a node, where only the API server is real: it plays the kubelet for our pods.
 
-Every stage pod is started and reported to have succeeded, unless its stage is held. A fetch finds
-its source's text as its content. A pod that is deleted while it runs says that it was told to stop.
+Every pod of a sweep or a stage is started and reported to have succeeded, unless it is held. A
+fetch finds its source's text as its content. A pod that is deleted while it runs says that it was
+told to stop.
 """
 
 import json
@@ -18,8 +19,9 @@ from urllib3.exceptions import HTTPError
 from olive_contract.failures import FailureClass
 from olive_contract.keys import content_key
 from olive_contract.stage import Report, StageInput
+from olive_contract.sweep import Sweep
 
-SELECTOR = "olive-operator.io/stage"
+SELECTOR = "app.kubernetes.io/component in (stage, sweep)"
 
 
 class StandInNode:
@@ -34,6 +36,7 @@ class StandInNode:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.ran: list[str] = []
+        self.swept: list[str] = []
         self.held: dict[str, threading.Event] = {}
         self.failing: dict[str, list[Report]] = {}
         """By stage: what its next pods report instead."""
@@ -81,7 +84,11 @@ class StandInNode:
                 threading.Thread(target=self._play, args=(pod, stop), daemon=True).start()
 
     def _play(self, pod: Any, stop: threading.Event) -> None:
-        given = StageInput.from_json(pod.spec.containers[0].args[0])
+        args = pod.spec.containers[0].args
+        if args[0] == "sweep":
+            self._sweep(pod, Sweep.from_json(args[1]))
+            return
+        given = StageInput.from_json(args[0])
         self.ran.append(given.name)
         started = _now()
         self._patch(pod, "Running", {"running": {"startedAt": started}})
@@ -95,6 +102,14 @@ class StandInNode:
         key = given.key or content_key("x", str(given.params["source"]))
         report = Report("Succeeded", key=key, seconds=1.5, sizeBytes=7, metrics={"perplexity": 9.0})
         self._end(pod, "Succeeded", started, report)
+
+    def _sweep(self, pod: Any, given: Sweep) -> None:
+        started = _now()
+        self._patch(pod, "Running", {"running": {"startedAt": started}})
+        if "sweep" in self.held:
+            self.held["sweep"].wait(60)
+        self.swept += given.keys
+        self._end(pod, "Succeeded", started, Report("Succeeded", message="swept"))
 
     def _end(self, pod: Any, phase: str, started: str, report: Report) -> None:
         ended = {

@@ -21,15 +21,19 @@ from .operators import CONFIG, Jobs, Operator
 from .standin_node import StandInNode, eventually
 from .test_operator import DONE, STAGES, plain
 
-EDITED = {f"{kind}/travel" for kind in ("check", "finetune", "adapter", "evaluate")}
-"""What another rank has made again; adapter and evaluate had not begun before the edit."""
+KINDS_OF_EFFECTS = {
+    *("create PersistentVolumeClaim", "create Artifact", "write the status"),
+    *("create Job", "delete Job"),
+    *("apply ConfigMap", "apply Service", "apply Deployment"),
+    *("delete ConfigMap", "delete Service", "delete Deployment"),
+}
 
 
 def tell(jobs: Jobs, node: StandInNode) -> None:
     """A job is made and served, edited while a stage runs, and served no more."""
     release = node.hold("finetune/travel")
     jobs.create("travel", spec())
-    eventually("finetune started", lambda: "finetune/travel" in node.ran, 40)
+    eventually("finetune started", lambda: "finetune/travel" in node.ran, 120)
     jobs.edit("travel", spec(adapters=[adapter("travel", rank=4)]))
     release.set()
     eventually("every stage done", lambda: jobs.status("travel").get("progress") == DONE, 120)
@@ -44,27 +48,57 @@ def deployments(jobs: Jobs) -> list[str]:
     return [d.metadata.name for d in found if not d.metadata.deletion_timestamp]
 
 
-def steps_of(jobs: Jobs) -> dict[str, Any]:
-    return {s["name"]: s for s in jobs.status("travel")["stages"]}
+def did_all_of_it_once(jobs: Jobs, node: StandInNode) -> None:
+    ran = Counter(node.ran)
+    assert set(ran) == STAGES
+    assert {stage for stage, count in ran.items() if count > 1} == {
+        "check/travel",
+        "finetune/travel",
+    }
+    assert max(ran.values()) == 2, "once for each rank"
+    for stage in jobs.status("travel")["stages"]:
+        assert (stage["attempt"], stage.get("failures", 0)) == (1, 0), stage
+    made = Counter(a["spec"]["stage"] for a in jobs.artifacts())
+    assert made == Counter(STAGES) + Counter(["check/travel"]), "the edit came after the check"
 
 
-@pytest.mark.parametrize(
-    ("effects", "heard"),
-    [(1, True), (1, False), (2, False), (3, True)],
-    ids=["one, heard", "one, not heard", "two, the last not heard", "three, heard"],
-)
-async def test_operators_of_few_effects_do_all_of_it_once(
-    effects: int, heard: bool, apiserver: Path, jobs: Jobs, node: StandInNode
-) -> None:
+async def lived(apiserver: Path, jobs: Jobs, node: StandInNode, effects: int, heard: bool) -> Any:
+    """The story under operators of so many effects each; what each did last."""
     config = decode(Config, {k: v for k, v in CONFIG.items() if k != "lease"})
     async with lives(apiserver, jobs.namespace, config, effects, heard) as last:
         await asyncio.to_thread(tell, jobs, node)
-    ran = Counter(node.ran)
-    assert set(ran) == STAGES
-    again = {stage for stage, count in ran.items() if count > 1}
-    assert again == {"check/travel", "finetune/travel"}
-    assert max(ran.values()) == 2
-    assert all(s["attempt"] == 1 and not s.get("failures") for s in steps_of(jobs).values())
-    made = Counter(a["spec"]["stage"] for a in jobs.artifacts())
-    assert made == Counter(STAGES) + Counter(["check/travel"]), "what was made before the edit"
-    assert {"create Artifact", "write the status", "create Job", "delete Job"} <= set(last), last
+    return last
+
+
+@pytest.mark.parametrize("heard", [True, False], ids=["its answer heard", "its answer not heard"])
+async def test_operator_may_die_after_any_effect(
+    heard: bool, apiserver: Path, jobs: Jobs, node: StandInNode
+) -> None:
+    last = await lived(apiserver, jobs, node, 1, heard)
+    did_all_of_it_once(jobs, node)
+    assert set(last) - {"create Event"} == KINDS_OF_EFFECTS
+
+
+@pytest.mark.parametrize(("effects", "heard"), [(2, False), (3, True), (5, False)])
+async def test_operator_may_die_in_the_midst_of_what_goes_side_by_side(
+    effects: int, heard: bool, apiserver: Path, jobs: Jobs, node: StandInNode
+) -> None:
+    last = await lived(apiserver, jobs, node, effects, heard)
+    did_all_of_it_once(jobs, node)
+    assert sum(last.values()) > 5
+
+
+def test_process_that_is_killed_again_and_again_loses_nothing(
+    jobs: Jobs, node: StandInNode, operator: Operator
+) -> None:
+    held = {
+        s: node.hold(s) for s in ("fetch/model", "quantize", "finetune/travel", "evaluate/travel")
+    }
+    jobs.create("travel", plain())
+    for stage, release in held.items():
+        eventually(f"{stage} started", lambda stage=stage: stage in node.ran)
+        operator.stop(signal.SIGKILL)
+        release.set()
+        operator.start()
+    jobs.await_ready("travel")
+    assert sorted(node.ran) == sorted(STAGES)

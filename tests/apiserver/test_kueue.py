@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from builders import spec
+from programs import ROOT
 
 from .kubectl import Kubectl, Manifest
 from .operators import Jobs, Operator
@@ -181,3 +182,13 @@ def test_a_queue_that_is_not_there_makes_no_attempt_and_another_that_is_goes_on(
     team.queue(gpus=1)
     jobs.edit("travel", queued(team))
     jobs.await_ready("travel")
+
+
+def test_the_example_runs_by_way_of_its_queue(
+    jobs: Jobs, node: StandInNode, operator: Operator, ml: Kubectl
+) -> None:
+    ml("apply", f"--filename={ROOT / 'examples' / 'queued.yaml'}")
+    jobs.await_ready("phi-nightly")
+    attempts = jobs.batch.list_namespaced_job(jobs.namespace).items
+    assert {a.metadata.labels["kueue.x-k8s.io/queue-name"] for a in attempts} == {"team-a"}
+    assert {a.spec.template.spec.priority_class_name for a in attempts} == {"batch-low"}

@@ -200,6 +200,31 @@ def _written(apiserver: Path, namespace: str) -> Iterator[str]:
         yield f"{verb} {what['resource']}{part}"
 
 
+def test_attempt_that_is_refused_is_told_of_and_made_when_it_is_allowed(
+    jobs: Jobs, node: StandInNode, operator: Operator
+) -> None:
+    quota = {"metadata": {"name": "none"}, "spec": {"hard": {"count/jobs.batch": "0"}}}
+    jobs.core.create_namespaced_resource_quota(jobs.namespace, quota)
+
+    def in_force() -> bool:
+        found = jobs.core.read_namespaced_resource_quota("none", jobs.namespace)
+        return bool(found.status.hard)
+
+    eventually("the quota in force", in_force)
+    jobs.create("travel", plain())
+
+    def stage() -> dict[str, Any]:
+        stages = jobs.status("travel").get("stages") or [{}]
+        return dict(stages[0])
+
+    eventually("it is told", lambda: "exceeded quota" in stage().get("message", ""))
+    assert jobs.attempts() == []
+    jobs.core.delete_namespaced_resource_quota("none", jobs.namespace)
+    jobs.await_ready("travel")
+    assert sorted(node.ran) == sorted(STAGES)
+    assert "Traceback" not in operator.log
+
+
 def test_operator_of_one_namespace_leaves_all_others_alone(
     apiserver: Path, api: Any, jobs: Jobs, node: StandInNode, tmp_path: Path
 ) -> None:

@@ -156,7 +156,10 @@ def live(ml: Kubectl, jobs: Jobs, node: StandInNode, asked: AuditLog) -> None:
     release = node.hold("export")
     jobs.edit("travel", wanted(rank=4, export={"head": "fp16"}))
     awaits(jobs, "travel", "export", "Running")
-    eventually("what was lost made again", lambda: node.ran.count("quantize") == 2)
+    try:
+        eventually("what was lost made again", lambda: node.ran.count("quantize") == 2)
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{pretty(jobs.status('travel'))}") from None
     assert "told to stop: export" in kubectl_olive(ml, "suspend")
     eventually("suspended", lambda: jobs.status("travel")["phase"] == "Suspended")
     release.set()

@@ -115,7 +115,7 @@ class Keeper:
     def __init__(self, cluster: Swept, operator: Planner, policy: Retention) -> None:
         self._cluster, self._operator = cluster, operator
         self._config = replace(CONFIG, store=policy)
-        self._look: Coroutine[Any, Any, None] | None = None
+        self._look: Coroutine[Any, Any, bool] | None = None
 
     def step(self, effects: int = 1000) -> int:
         """So many effects of the look that is under way, or of a new one; how many there were."""

@@ -30,8 +30,8 @@ class Conflict(Exception):  # noqa: N818 - the API server's word
 
 class Operator:
     """``refusing``: stages whose attempts the API server does not take for now; ``again``: when
-    each job asked to be looked at; ``started``: each attempt that it made, and what others were at
-    the same work then.
+    each job asked to be looked at; ``started``: each attempt that it made, and which others were at
+    the same work when that was planned.
     """
 
     def __init__(self, cluster: Cluster) -> None:
@@ -93,6 +93,7 @@ class Operator:
             self.again[name] = found.again
         attempts = [m for m in found.create if m["kind"] == "Job"]
         reserved = [self._reserved.reserve(job, m) for m in attempts]
+        rivals = {attempt.name: self._rivals(attempt) for attempt in reserved}
         try:
             for manifest in found.create:
                 if manifest["kind"] != "Job":
@@ -106,7 +107,7 @@ class Operator:
                 yield found
             self._refused.pop(name, None)
             for manifest in attempts:
-                self._start(manifest, job)
+                self._start(manifest, job, rivals[manifest["metadata"]["name"]])
                 yield found
             for ref, uid in uids.items():
                 self._delete(ref, uid)
@@ -159,7 +160,7 @@ class Operator:
         replicas = manifest["spec"]["replicas"]
         return replace(known, replicas=replicas, observed=False, updated=updated, config=config)
 
-    def _start(self, manifest: Manifest, job: JobSeen) -> None:
+    def _start(self, manifest: Manifest, job: JobSeen, rivals: list[AttemptSeen]) -> None:
         name, cluster = manifest["metadata"]["name"], self.cluster
         attempt = replace(records.attempt(manifest), createdAt=cluster.now)
         if attempt.stage in self.refusing:
@@ -168,9 +169,7 @@ class Operator:
         elif name not in cluster.real["Job"] and cluster.is_there(
             "OptimizationJob", job.name, job.uid
         ):
-            place = attempt.claim, attempt.address
-            rivals = [a for a in cluster.under_way() if (a.claim, a.address) == place]
-            self.started.append((attempt, [a for a in rivals if not a.deleting]))
+            self.started.append((attempt, rivals))
             uid = cluster.unique("Job")
             record = AttemptRecord(_key(job.name), uid, job.uid, attempt)
             cluster.put("Job", name, record, by=job.name, uid=uid, owner=job.uid, manifest=manifest)
@@ -184,6 +183,12 @@ class Operator:
             self.cluster.drop(ref.kind, ref.name)
 
     # What is asked
+
+    def _rivals(self, attempt: AttemptSeen) -> list[AttemptSeen]:
+        """The attempts at the same work that are there, and are to be."""
+        place = attempt.claim, attempt.address
+        found = [a for a in self.cluster.under_way() if (a.claim, a.address) == place]
+        return [a for a in found if not a.deleting]
 
     def serves(self, job: JobSeen) -> set[str]:
         """The names of the adapters that the newest pods are to offer."""

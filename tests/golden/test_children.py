@@ -9,8 +9,12 @@ from typing import Any
 import pytest
 import yaml
 from builders import World, adapter
+from builders.world import CONFIG
 
+from olive_contract.sweep import Sweep
+from olive_operator import build
 from olive_operator.api.spec import Spec
+from olive_operator.build import StoreMount
 
 GOLDEN = Path(__file__).parent / "children"
 GPU = {
@@ -41,6 +45,8 @@ def children() -> Iterator[tuple[str, dict[str, Any]]]:
             yield f"{kind}-{stage.replace('/', '-')}", manifest
         elif kind != "artifact" or manifest["spec"]["stage"] == "quantize":
             yield kind, manifest
+    what = Sweep(("1" * 64, "2" * 64), "2026-11-14T12:00:00+00:00", ("3" * 64,))
+    yield "job-sweep", build.sweep("ml", what, StoreMount("olive-store", oneNode=True), CONFIG)
 
 
 CHILDREN = dict(children())
