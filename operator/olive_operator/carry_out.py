@@ -33,92 +33,80 @@ class Objects:
 
 @dataclass
 class Done:
-    """What came of it.
+    """What has come of it so far, whatever comes of the rest.
 
-    ``objects``: those that were written, as the API server then has them. ``stale``: the job was no
-    longer what was planned from. ``refused``: why an attempt was not taken, by its name.
+    ``objects``: those that were written, as the API server then has them; ``status``: the job's is
+    among them. ``stale``: the job was no longer what was planned from. ``refused``: why an attempt
+    was not taken, by its name.
     """
 
     objects: list[Manifest] = field(default_factory=list)
+    status: bool = False
     stale: bool = False
     refused: dict[str, str] = field(default_factory=dict)
 
 
 async def carry_out(
-    cluster: Cluster, what: Objects, plan: Plan, write: bool, now: datetime
-) -> Done:
+    cluster: Cluster, what: Objects, plan: Plan, write: bool, now: datetime, done: Done
+) -> None:
     """Do what the plan says; ``write`` the status, or leave it as it is. ApiError if a part failed.
 
     An attempt that the API server refuses is no failure of the pass: the job has to tell of it.
     """
-    done, job, version = Done(), what.job, what.version
+    job, version = what.job, what.version
     attempts = [m for m in plan.create if m["kind"] == "Job"]
-    done.objects += await _all(_create(cluster, m) for m in plan.create if m["kind"] != "Job")
+    await _all(_create(cluster, m, done) for m in plan.create if m["kind"] != "Job")
     if write:
         written = await cluster.write_status(_status(what, plan))
         if written is None:
             done.stale = True
-            return done
+            return
         done.objects.append(written)
+        done.status = True
         version = int(written["metadata"]["resourceVersion"])
     events = plan.events if write else ()
     if plan.expired:
         await cluster.delete(job.namespace, Ref("OptimizationJob", job.name), job.uid, version)
-    done.objects += await _all(
+    await _all(
         (
-            _apply(cluster, plan.apply),
-            *(_begin(cluster, manifest, done.refused) for manifest in attempts),
+            _apply(cluster, plan.apply, done),
+            *(_begin(cluster, manifest, done) for manifest in attempts),
             *(_delete(cluster, what, ref) for ref in plan.delete),
-            *(_tell(cluster, _event(job, event, now)) for event in events),
+            *(cluster.create(_event(job, event, now)) for event in events),
         )
     )
-    return done
 
 
-async def _all(awaited: Iterable[Awaitable[list[Manifest]]]) -> list[Manifest]:
-    """What all of them return, side by side; one that fails keeps none of the others back."""
-    objects: list[Manifest] = []
-    failures: list[BaseException] = []
+async def _all(awaited: Iterable[Awaitable[object]]) -> None:
+    """Side by side; one that fails keeps none of the others back."""
     for found in await asyncio.gather(*awaited, return_exceptions=True):
         if isinstance(found, BaseException):
-            failures.append(found)
-        else:
-            objects += found
-    if failures:
-        raise failures[0]
-    return objects
+            raise found
 
 
-async def _create(cluster: Cluster, manifest: Manifest) -> list[Manifest]:
-    created = await cluster.create(manifest)
-    return [created] if created else []
+async def _create(cluster: Cluster, manifest: Manifest, done: Done) -> None:
+    if created := await cluster.create(manifest):
+        done.objects.append(created)
 
 
-async def _apply(cluster: Cluster, manifests: Iterable[Manifest]) -> list[Manifest]:
+async def _apply(cluster: Cluster, manifests: Iterable[Manifest], done: Done) -> None:
     """In their order: pods are not to look for what comes a moment later."""
-    return [await cluster.apply(manifest) for manifest in manifests]
+    for manifest in manifests:
+        done.objects.append(await cluster.apply(manifest))
 
 
-async def _begin(cluster: Cluster, manifest: Manifest, refused: dict[str, str]) -> list[Manifest]:
+async def _begin(cluster: Cluster, manifest: Manifest, done: Done) -> None:
     try:
-        return await _create(cluster, manifest)
+        await _create(cluster, manifest, done)
     except ApiError as error:
         if error.passing:
             raise
-        refused[manifest["metadata"]["name"]] = error.message
-        return []
+        done.refused[manifest["metadata"]["name"]] = error.message
 
 
-async def _delete(cluster: Cluster, what: Objects, ref: Ref) -> list[Manifest]:
+async def _delete(cluster: Cluster, what: Objects, ref: Ref) -> None:
     if uid := what.uid(ref):
         await cluster.delete(what.job.namespace, ref, uid)
-    return []
-
-
-async def _tell(cluster: Cluster, event: Manifest) -> list[Manifest]:
-    """An event is news, not state: it is not kept."""
-    await cluster.create(event)
-    return []
 
 
 def _status(what: Objects, plan: Plan) -> Manifest:

@@ -5,6 +5,7 @@ not made, an Event says. The answers are kept, and a job is poked when they have
 """
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -15,6 +16,8 @@ from olive_operator.cache import JobKey
 from olive_operator.cluster import Cluster
 from olive_operator.localqueues import LocalQueues
 from olive_operator.queue import Queue
+
+log = logging.getLogger("olive.inquiries")
 
 WORKERS: Final = 16
 
@@ -91,8 +94,11 @@ class Inquiries:
             key, _ = got
             try:
                 if questions := self._questions.get(key):
-                    await self._answer(key, questions)
                     self._due.add_after(key, self._seconds)
+                    await self._answer(key, questions)
+            except Exception as error:
+                # An answer that nobody can read must not end the asking for all.
+                log.warning("%s/%s: %s: %s", *key, type(error).__name__, error)
             finally:
                 self._due.done(key)
 

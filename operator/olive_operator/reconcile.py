@@ -101,10 +101,12 @@ class Reconciler:
         attempts = [
             self._reserved.reserve(record.seen, m) for m in found.create if m["kind"] == "Job"
         ]
-        what = self._objects(known, record.seen)
-        done = await carry_out(self._cluster, what, found, write, now)
-        self._settle(record.seen, attempts, done)
-        self._after(key, record.seen.status, found, done, write)
+        what, done = self._objects(known, record.seen), Done()
+        try:
+            await carry_out(self._cluster, what, found, write, now, done)
+        finally:
+            self._settle(record.seen, found, attempts, done)
+        self._come_again(key, done)
 
     def _observe(self, key: JobKey, job: JobSeen) -> Seen:
         answers, refused = self._inquiries.answers(key, job.spec.queue), self._refused.get(key, {})
@@ -144,16 +146,22 @@ class Reconciler:
             queue=seen.job.spec.queue or "" if waits else "",
         )
 
-    def _settle(self, job: JobSeen, attempts: list[AttemptSeen], done: Done) -> None:
+    def _settle(self, job: JobSeen, found: Plan, attempts: list[AttemptSeen], done: Done) -> None:
         """What was written is known now; attempts that are not there keep nobody waiting."""
+        key = (job.namespace, job.name)
         for manifest in done.objects:
-            self._poke(job, self._keep(manifest))
+            self._poke_others(key, self._keep(manifest))
         for attempt in attempts:
             seen = self._cache.get("Job", (job.namespace, attempt.name)) is not None
             if seen or done.stale or attempt.name in done.refused:
                 self._reserved.release(job, attempt)
             if not seen:
-                self._poke(job, self._cache.waiting(job.namespace, attempt.address))
+                self._poke_others(key, self._cache.waiting(job.namespace, attempt.address))
+        if done.status:
+            self._written[key] = time.monotonic()
+            metrics.count(job.namespace, job.status, found.status)
+            for address in _dealt_with(job.status, found.status):
+                self._poke_others(key, self._cache.waiting(job.namespace, address))
 
     def _keep(self, manifest: Manifest) -> set[JobKey]:
         """An object as the API server has answered it: nobody needs to wait for the watch."""
@@ -166,26 +174,18 @@ class Reconciler:
             return self._cache.put(JOB, key, version, uid, kinds.job(manifest, known.record))
         return self._cache.made(kind, key, version, uid, WATCHED[kind].record(manifest))
 
-    def _poke(self, job: JobSeen, keys: Set[JobKey]) -> None:
-        for key in keys - {(job.namespace, job.name)}:
-            self._queue.add(key)
+    def _poke_others(self, key: JobKey, keys: Set[JobKey]) -> None:
+        for other in keys - {key}:
+            self._queue.add(other)
 
-    def _after(self, key: JobKey, before: Status, found: Plan, done: Done, write: bool) -> None:
-        if done.stale:
-            self._queue.add_after(key, self._backoff(key).next())
-            return
-        if write:
-            self._written[key] = time.monotonic()
-            metrics.count(key[0], before, found.status)
-            for address in _dealt_with(before, found.status):
-                for other in self._cache.waiting(key[0], address) - {key}:
-                    self._queue.add(other)
-        if done.refused:
+    def _come_again(self, key: JobKey, done: Done) -> None:
+        """Soon, where the pass was late or the API server refused an attempt: later each time."""
+        if not done.stale:
             self._refused[key] = done.refused
+        if done.stale or done.refused:
             self._queue.add_after(key, self._backoff(key).next())
-            return
-        self._refused.pop(key, None)
-        self._backoffs.pop(key, None)
+        else:
+            self._backoffs.pop(key, None)
 
     def _backoff(self, key: JobKey) -> Backoff:
         return self._backoffs.setdefault(key, Backoff(1.0, 60.0))

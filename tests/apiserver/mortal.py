@@ -45,8 +45,9 @@ class Mortal(KubernetesCluster):
     async def apply(self, manifest: Manifest) -> Manifest:
         return await self._effect(f"apply {manifest['kind']}", super().apply(manifest))
 
-    async def delete(self, namespace: str, ref: Ref, uid: str) -> None:
-        await self._effect(f"delete {ref.kind}", super().delete(namespace, ref, uid))
+    async def delete(self, namespace: str, ref: Ref, uid: str, version: int = 0) -> None:
+        effect = super().delete(namespace, ref, uid, version)
+        await self._effect(f"delete {ref.kind}", effect)
 
     async def write_status(self, manifest: Manifest) -> Manifest | None:
         return await self._effect("write the status", super().write_status(manifest))

@@ -37,15 +37,22 @@ def tell(jobs: Jobs, node: StandInNode) -> None:
     jobs.edit("travel", spec(adapters=[adapter("travel", rank=4)]))
     release.set()
     eventually("every stage done", lambda: jobs.status("travel").get("progress") == DONE, 120)
-    eventually("the Deployment", lambda: deployments(jobs) == ["travel-serving"], 120)
+    eventually("the serving's children", lambda: len(children(jobs)) == 3, 120)
     jobs.edit("travel", plain(adapters=[adapter("travel", rank=4)]))
     eventually("Ready", lambda: jobs.is_("travel", "Ready"), 120)
-    eventually("no Deployment", lambda: deployments(jobs) == [], 120)
+    eventually("none of them", lambda: children(jobs) == [], 120)
 
 
-def deployments(jobs: Jobs) -> list[str]:
-    found = jobs.apps.list_namespaced_deployment(jobs.namespace).items
-    return [d.metadata.name for d in found if not d.metadata.deletion_timestamp]
+def children(jobs: Jobs) -> list[str]:
+    """What the serving consists of."""
+    lists = (
+        jobs.apps.list_namespaced_deployment,
+        jobs.core.list_namespaced_service,
+        jobs.core.list_namespaced_config_map,
+    )
+    ours = "app.kubernetes.io/managed-by=olive-operator"
+    found = [o for all_of in lists for o in all_of(jobs.namespace, label_selector=ours).items]
+    return [o.metadata.name for o in found if not o.metadata.deletion_timestamp]
 
 
 def did_all_of_it_once(jobs: Jobs, node: StandInNode) -> None:

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from olive_operator.labels import UNUSED_SINCE
+
 from .kubectl import Kubectl, Manifest
 
 KEY = "0123456789abcdef" * 4
@@ -51,5 +53,13 @@ def test_it_never_changes(kubectl: Kubectl) -> None:
 def test_kubectl_shows_it(kubectl: Kubectl, name: str) -> None:
     kubectl.apply(artifact(sizeBytes=12, gpuSeconds=3))
     header, row = kubectl("get", name).splitlines()
-    assert header.split() == ["NAME", "STAGE", "CLAIM", "SIZE", "GPU-SECONDS", "AGE"]
+    assert header.split() == ["NAME", "STAGE", "CLAIM", "SIZE", "GPU-SECONDS", "UNUSED", "AGE"]
     assert row.split()[1:-1] == ["export", "olive-store", "12", "3"]
+
+
+def test_kubectl_shows_for_how_long_nothing_has_referred_to_it(kubectl: Kubectl) -> None:
+    marked = artifact(sizeBytes=12, gpuSeconds=3)
+    marked["metadata"]["annotations"] = {UNUSED_SINCE: "2026-01-01T00:00:00Z"}
+    kubectl.apply(marked)
+    _, row = kubectl("get", "artifacts.olive-operator.io").splitlines()
+    assert row.split()[-2].endswith("d")

@@ -148,7 +148,12 @@ def live(ml: Kubectl, jobs: Jobs, node: StandInNode, asked: AuditLog) -> None:
     def served() -> bool:
         return bool(jobs.apps.list_namespaced_deployment(jobs.namespace).items)
 
-    eventually("a serving", served, seconds=60)
+    def done() -> bool:
+        found = jobs.status("travel")
+        return bool(found["progress"] == f"{len(found['stages'])}/{len(found['stages'])}")
+
+    eventually("every stage done", done, seconds=60)
+    eventually("a serving", served)
     lost = stage(jobs, "travel", "quantize")["key"]
     node.failing["finetune/travel"] = [
         Report("Failed", reason=FailureClass.INPUT_MISSING, message="not there", missing=lost)
@@ -156,16 +161,12 @@ def live(ml: Kubectl, jobs: Jobs, node: StandInNode, asked: AuditLog) -> None:
     release = node.hold("export")
     jobs.edit("travel", wanted(rank=4, export={"head": "fp16"}))
     awaits(jobs, "travel", "export", "Running")
-    try:
-        eventually("what was lost made again", lambda: node.ran.count("quantize") == 2)
-    except AssertionError as error:
-        raise AssertionError(f"{error}\n{pretty(jobs.status('travel'))}") from None
+    eventually("what was lost made again", lambda: node.ran.count("quantize") == 2)
     assert "told to stop: export" in kubectl_olive(ml, "suspend")
     eventually("suspended", lambda: jobs.status("travel")["phase"] == "Suspended")
     release.set()
     kubectl_olive(ml, "resume")
-    total = len(jobs.status("travel")["stages"])
-    eventually("all done", lambda: jobs.status("travel")["progress"] == f"{total}/{total}", 60)
+    eventually("every stage done again", done, seconds=60)
     jobs.edit("travel", wanted(rank=4, serve=None))
     eventually("no serving", lambda: not served())
 

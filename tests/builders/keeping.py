@@ -16,6 +16,7 @@ from olive_contract.sweep import Sweep
 from olive_operator import kinds, labels, records
 from olive_operator.api.seen import AttemptSeen, JobSeen, Ref
 from olive_operator.api.status import State
+from olive_operator.apiserver import ApiError
 from olive_operator.cache import JobKey, Record
 from olive_operator.config import Retention
 from olive_operator.kept import ArtifactRecord, AttemptRecord, SweepRecord
@@ -110,16 +111,20 @@ class Planner(Operator):
 
 
 class Keeper:
-    """The loop over stores. A look that is left standing goes on, or is forgotten in a crash."""
+    """The loop over stores. A look that is left standing goes on, or is forgotten in a crash.
+
+    ``failing``: what the API server answers to whoever creates something.
+    """
 
     def __init__(self, cluster: Swept, operator: Planner, policy: Retention) -> None:
         self._cluster, self._operator = cluster, operator
         self._config = replace(CONFIG, store=policy)
         self._look: Coroutine[Any, Any, bool] | None = None
+        self.failing: ApiError | None = None
 
     def step(self, effects: int = 1000) -> int:
         """So many effects of the look that is under way, or of a new one; how many there were."""
-        api, cluster = _Api(self._cluster), self._cluster
+        api, cluster = _Api(self._cluster, self.failing), self._cluster
         stores = Stores(
             cluster.cache, api, self._config, self._operator.planned, cluster.poke, self._now
         )
@@ -152,11 +157,13 @@ class _Turn:
 class _Api:
     """What the loop asks of the API server, in memory."""
 
-    def __init__(self, cluster: Swept) -> None:
-        self._cluster = cluster
+    def __init__(self, cluster: Swept, failing: ApiError | None) -> None:
+        self._cluster, self._failing = cluster, failing
 
     async def create(self, manifest: Manifest) -> Manifest | None:
         await _Turn()
+        if self._failing:
+            raise self._failing
         name, cluster = manifest["metadata"]["name"], self._cluster
         if name in cluster.real["Job"]:
             return None

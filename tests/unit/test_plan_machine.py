@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from builders import adapter
+from builders import NOON, adapter
 from builders.cluster import ELSEWHERE, Cluster
 from builders.passes import Conflict, Operator
 from hypothesis import HealthCheck, settings
@@ -22,7 +22,7 @@ from olive_contract.failures import FailureClass
 from olive_operator import names
 from olive_operator.api.seen import AttemptSeen
 from olive_operator.api.status import Phase, State
-from olive_operator.plan import Plan
+from olive_operator.plan import Plan, sharing
 from olive_operator.plan.outcomes import SHARED
 
 COMMON: dict[str, Any] = {
@@ -69,7 +69,7 @@ CHANGES: tuple[dict[str, Any], ...] = (
     {"queue": None},
 )
 SMALL: dict[str, Any] = {"evaluate": None, "serve": None, "adapters": []}
-BEGINNINGS = (
+BEGINNINGS: tuple[dict[str, Any], ...] = (
     {},
     {"adapters": [adapter("travel")]},
     {"serve": {}, "adapters": [adapter("travel")]},
@@ -279,7 +279,8 @@ class Machine(RuleBasedStateMachine):
             for rival in rivals:
                 pod = rival.pod
                 stuck = rival.suspended or (pod and (pod.unschedulable or pod.waiting))
-                assert self.blind or (stuck and not rival.begun), (attempt, rival)
+                late = pod is None and _age(rival, attempt) >= sharing.PATIENCE
+                assert self.blind or ((stuck or late) and not rival.begun), (attempt, rival)
         self.operator.started.clear()
         if not self.cluster.behind and not self.passes:
             self.blind = False
@@ -438,6 +439,11 @@ class Machine(RuleBasedStateMachine):
         else:
             cluster.finish(name)
         return True
+
+
+def _age(attempt: AttemptSeen, than: AttemptSeen) -> timedelta:
+    """How much earlier it was made."""
+    return (than.createdAt or NOON) - (attempt.createdAt or NOON)
 
 
 def _runs(attempt: AttemptSeen) -> bool:

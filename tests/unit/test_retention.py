@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from builders import spec
+from builders import World, spec
 from builders.jobs import job_seen
+from builders.keeping import Keeper, Planner, Swept
 
 from olive_contract.serving import ServedAdapter, Serving
 from olive_contract.stage import StageInput
@@ -22,6 +23,7 @@ from olive_operator.api.status import (
     Status,
 )
 from olive_operator.api.store import StoredSeen, StoreSeen, SweepSeen
+from olive_operator.apiserver import ApiError
 from olive_operator.build import StoreMount, sweep
 from olive_operator.cache import Cache
 from olive_operator.config import Config, Images, Retention
@@ -408,3 +410,97 @@ def test_a_mark_that_a_person_has_made_unreadable_is_none(text: str) -> None:
     notes = {"annotations": {labels.UNUSED_SINCE: text}, "name": "a", "namespace": "ml", "uid": "u"}
     record: Any = WATCHED["Artifact"].record({"metadata": notes, "spec": on_claim(ONE)})
     assert record.stored.unusedSince is None
+
+
+# What a job does meanwhile
+
+
+def swept(world: World, *swept: str) -> World:
+    """These keys are being removed from the store."""
+    world.seen = replace(world.seen, sweeping=frozenset(swept))
+    return world.settle()
+
+
+def test_a_stage_whose_artifact_is_being_removed_waits_and_makes_it_again() -> None:
+    world = World(adapters=[], evaluate=None).settle().finish("fetch/model", "quantize")
+    key = world.attempt("export").address
+    world.finish("export")
+    world.roll_out()
+    assert world.stage("export").state == State.SUCCEEDED
+    world.started.clear()
+    swept(world, key)
+    waits = world.stage("export")
+    assert (waits.state, waits.reason) == (State.PENDING, "StoreSweeping")
+    assert world.last
+    assert key in world.last.waits
+    world.records = [r for r in world.records if r.key != key]
+    assert world.settle().started == []
+    swept(world)
+    assert world.started == ["export"]
+    world.finish("export")
+    assert world.condition("Ready") == ("True", "Serving")
+
+
+def test_nothing_is_recorded_of_what_a_fetch_has_found_while_it_was_being_removed() -> None:
+    world = World().settle()
+    world.finish("fetch/model", "fetch/travel")
+    key = world.stage("fetch/model").key
+    again = World().settle()
+    swept(again, key)
+    again.finish("fetch/model", "fetch/travel", cached=True)
+    found = again.stage("fetch/model")
+    assert (found.state, found.reason, found.failures) == (State.PENDING, "StoreSweeping", 0)
+    assert key not in {record.key for record in again.records}
+    assert again.started.count("fetch/model") == 1
+    swept(again)
+    assert again.started.count("fetch/model") == 2
+    again.finish("fetch/model")
+    assert again.stage("fetch/model").state == State.SUCCEEDED
+    assert key in {record.key for record in again.records}
+
+
+def test_a_store_of_one_job_is_not_held_up_by_what_is_swept_of_others() -> None:
+    world = swept(World(), ONE, TWO).finish("fetch/model", "fetch/travel", "quantize", "export")
+    assert world.stage("export").state == State.SUCCEEDED
+
+
+# Between the decision and the Job
+
+
+@pytest.fixture
+def cluster() -> Swept:
+    """A namespace in memory with one artifact that is to go."""
+    found = Swept()
+    found.claim("olive-store", "ReadWriteMany")
+    meta = {
+        "name": "a",
+        "namespace": "ml",
+        "annotations": {labels.UNUSED_SINCE: "2026-01-01T00:00:00Z"},
+    }
+    found.put(
+        "Artifact", "a", WATCHED["Artifact"].record({"metadata": meta, "spec": on_claim(ONE)})
+    )
+    return found
+
+
+def test_what_is_decided_on_is_blocked_before_the_api_server_knows_of_it(cluster: Swept) -> None:
+    keeper = Keeper(cluster, Planner(cluster), POLICY)
+    keeper.step(0)
+    assert not cluster.sweeps
+    assert sweeping(cluster.cache, "ml", "olive-store") == {ONE}
+    keeper.step(1)
+    assert [sweep.seen.keys for sweep in cluster.sweeps.values()] == [{ONE}]
+    assert sweeping(cluster.cache, "ml", "olive-store") == {ONE}
+
+
+@pytest.mark.parametrize(("status", "blocked"), [(403, set()), (0, {ONE}), (503, {ONE})])
+def test_where_the_api_server_refuses_a_sweep_its_keys_are_free_and_without_an_answer_they_are_not(
+    cluster: Swept, status: int, blocked: set[str]
+) -> None:
+    keeper = Keeper(cluster, Planner(cluster), POLICY)
+    keeper.failing = ApiError(status, "exceeded quota")
+    keeper.step()
+    assert sweeping(cluster.cache, "ml", "olive-store") == blocked
+    keeper.failing = None
+    keeper.step()
+    assert len(cluster.sweeps) == 1

@@ -17,8 +17,9 @@ from olive_operator.api.store import StoredSeen, StoreSeen, SweepSeen
 from olive_operator.config import Retention
 
 AT_ONCE: Final = 256
-"""Artifacts of one sweep, and of the keys that it spares: they are an argument of its process."""
+"""Artifacts of one sweep: they are a part of its process's one argument, which has a limit."""
 KEPT: Final = 1024
+"""Keys in that argument whose half-made things stay; with more of them no such thing is removed."""
 SPARED: Final = timedelta(hours=1)
 """So long nothing is swept that was in use, however full the store is: what has used it may end."""
 EVERY: Final = timedelta(days=1)

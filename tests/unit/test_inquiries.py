@@ -1,0 +1,137 @@
+"""What only asking tells: asked beside the passes, kept, and a job poked when it has changed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import pytest
+
+from olive_contract.stage import Progress
+from olive_operator.api.seen import Ref
+from olive_operator.cache import JobKey
+from olive_operator.inquiries import Answers, Inquiries, Questions
+from olive_operator.queue import Queue
+
+TRAVEL = ("ml", "travel")
+
+
+class Told:
+    """A cluster that answers as told."""
+
+    def __init__(self) -> None:
+        self.logs: dict[str, list[str]] = {}
+        self.loaded: dict[str, frozenset[str] | None] = {}
+        self.warnings: dict[str, str] = {}
+        self.asked: list[str] = []
+
+    async def log(self, namespace: str, pod: str) -> list[str]:
+        self.asked.append(pod)
+        return self.logs[pod]
+
+    async def served(self, address: str) -> frozenset[str] | None:
+        return self.loaded[address]
+
+    async def warning(self, namespace: str, ref: Ref) -> str:
+        return self.warnings.get(ref.name, "")
+
+
+class Story:
+    """Inquiries that are going on, every 20 ms, and the queue that they poke."""
+
+    def __init__(self, cluster: Told) -> None:
+        self.cluster = cluster
+        self.jobs: Queue[JobKey] = Queue()
+        unchecked: Any = cluster
+        self.inquiries = Inquiries(unchecked, self.jobs, 0.02)
+
+    async def asked(self, **questions: Any) -> Answers:
+        """What is known when the job has been poked for it."""
+        self.inquiries.ask(TRAVEL, Questions(**questions))
+        return await self.told()
+
+    async def told(self) -> Answers:
+        async with asyncio.timeout(10):
+            got = await self.jobs.get()
+        assert got is not None
+        assert got[0] == TRAVEL
+        self.jobs.done(TRAVEL)
+        return self.inquiries.answers(TRAVEL, None)
+
+
+@asynccontextmanager
+async def story() -> AsyncIterator[Story]:
+    found = Story(Told())
+    running = asyncio.create_task(found.inquiries.run())
+    yield found
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+
+def line(percent: int) -> str:
+    return Progress(percent=percent).to_line()
+
+
+async def test_last_line_of_progress_counts_and_the_job_is_poked_when_there_is_a_new_one() -> None:
+    async with story() as told:
+        told.cluster.logs = {"p": [line(5), line(10), "some other words"]}
+        found = await told.asked(running=("p",))
+        assert found.progress["p"].percent == 10
+        told.cluster.logs = {"p": [line(20)]}
+        assert (await told.told()).progress["p"].percent == 20
+
+
+async def test_progress_stays_known_where_the_log_has_moved_on() -> None:
+    async with story() as told:
+        told.cluster.logs = {"p": [line(10)], "q": [line(1)]}
+        await told.asked(running=("p", "q"))
+        told.cluster.logs = {"p": ["words"], "q": [line(2)]}
+        found = await told.told()
+        assert (found.progress["p"].percent, found.progress["q"].percent) == (10, 2)
+
+
+@pytest.mark.parametrize(
+    ("loaded", "found"),
+    [
+        ({"a": frozenset({"k1", "k2"}), "b": frozenset({"k1"})}, frozenset({"k1"})),
+        ({"a": frozenset({"k1"}), "b": None}, None),
+    ],
+    ids=["what all have", "one does not answer"],
+)
+async def test_what_a_serving_has_loaded(
+    loaded: dict[str, frozenset[str] | None], found: frozenset[str] | None
+) -> None:
+    async with story() as told:
+        told.cluster.loaded = loaded
+        told.cluster.warnings = {"j": "something, so that the job is poked"}
+        answers = await told.asked(serving=("a", "b"), without_pod=("j",))
+        assert answers.loaded == found
+
+
+async def test_warning_about_a_job_whose_pod_does_not_come() -> None:
+    async with story() as told:
+        told.cluster.warnings = {"j1": "exceeded quota"}
+        found = await told.asked(without_pod=("j1", "j2"))
+        assert found.said == {"j1": "exceeded quota"}
+
+
+async def test_question_that_is_no_more_is_neither_asked_nor_answered() -> None:
+    async with story() as told:
+        told.cluster.logs = {"p": [line(10)], "q": [line(3)]}
+        await told.asked(running=("p",))
+        told.inquiries.ask(TRAVEL, Questions())
+        assert told.inquiries.answers(TRAVEL, None).progress == {}
+        told.cluster.asked.clear()
+        await told.asked(running=("q",))
+        assert set(told.cluster.asked) == {"q"}
+
+
+async def test_answer_that_cannot_be_had_keeps_nobody_from_the_next(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with story() as told:
+        told.inquiries.ask(("ml", "food"), Questions(running=("nobody knows it",)))
+        told.cluster.logs = {"p": [line(10)]}
+        assert (await told.asked(running=("p",))).progress["p"].percent == 10
+    assert "ml/food: KeyError" in caplog.text
