@@ -23,7 +23,7 @@ from olive_operator import names
 from olive_operator.api.seen import AttemptSeen
 from olive_operator.api.status import Phase, State
 from olive_operator.plan import Plan, sharing
-from olive_operator.plan.outcomes import SHARED
+from olive_operator.plan.waits import SHARED
 
 COMMON: dict[str, Any] = {
     "deadline": None,

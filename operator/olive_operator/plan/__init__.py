@@ -10,11 +10,11 @@ from datetime import datetime
 
 from olive_operator import build, records
 from olive_operator.api.duration import parsed
-from olive_operator.api.seen import JobSeen, Ref, Seen
+from olive_operator.api.seen import ArtifactSeen, JobSeen, Ref, Seen
 from olive_operator.api.stage import Stage
 from olive_operator.api.status import StageStatus, State, Status
 from olive_operator.config import Config
-from olive_operator.plan import children, gates, needs, outcomes
+from olive_operator.plan import children, gates, needs, waits
 from olive_operator.plan import serving as serve
 from olive_operator.plan.children import Manifest, Round
 from olive_operator.plan.clock import instant
@@ -145,7 +145,7 @@ def _look(
         if steps[stage.name].start:
             address = steps[stage.name].status.address
             if (maker := makers.setdefault(address, stage.name)) != stage.name:
-                steps[stage.name] = Step(outcomes.twin(steps[stage.name].status, maker))
+                steps[stage.name] = Step(waits.twin(steps[stage.name].status, maker))
     return Round(seen, sources, found, steps)
 
 
@@ -153,7 +153,9 @@ def _found_out(
     stages: tuple[Stage, ...], found: Round, made: list[Manifest], config: Config
 ) -> Round | None:
     """The round with what its reports have told, or None if they told nothing new."""
-    sources, artifacts = dict(found.sources), dict(found.seen.artifacts)
+    sources: dict[str, str] = dict(found.sources)
+    fresh: dict[str, ArtifactSeen] = {}
+    known = found.seen.artifacts  # of the whole claim: there may be thousands
     claim = claim_of(found.seen.job.spec)
     for stage in stages:
         step, address = found.steps[stage.name], found.addresses[stage.name]
@@ -163,14 +165,15 @@ def _found_out(
         if step.made is None:
             continue
         key = step.made.key
-        if key not in artifacts:
+        if key not in known and key not in fresh:
             gpu_seconds = 0 if step.made.cached else step.status.gpuSeconds
             record = build.artifact(found.seen.job, stage, step.made, claim, gpu_seconds)
             made.append(record)
-            artifacts[key] = records.artifact(record)
-    if sources == found.sources and artifacts == found.seen.artifacts:
+            fresh[key] = records.artifact(record)
+    if sources == found.sources and not fresh:
         return None
-    return replace(found, seen=replace(found.seen, artifacts=artifacts), sources=sources)
+    seen = replace(found.seen, artifacts={**known, **fresh})
+    return replace(found, seen=seen, sources=sources)
 
 
 __all__ = ["Plan", "plan"]

@@ -13,8 +13,8 @@ from olive_operator.api.seen import AttemptSeen, PodSeen
 from olive_operator.api.status import StageStatus, State
 from olive_operator.plan import pods
 from olive_operator.plan.clock import instant, text
-from olive_operator.plan.outcomes import View
 from olive_operator.plan.pods import Failure
+from olive_operator.plan.view import View
 
 NO_PROGRESS = "NoProgress"
 """The reason of a running stage that has said nothing new for too long; its job is Stalled."""

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from olive_operator.api.seen import AttemptSeen, Builder
-from olive_operator.plan.outcomes import View
 from olive_operator.plan.pods import pending
+from olive_operator.plan.view import View
 
 PATIENCE: Final = timedelta(seconds=10)
 """For a pod to be made. One that is refused (a quota, a priority that does not exist) never is."""

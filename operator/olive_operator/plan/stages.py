@@ -13,10 +13,20 @@ from olive_operator.api.seen import AttemptSeen, Seen
 from olive_operator.api.stage import Address, Stage
 from olive_operator.api.status import StageStatus, State
 from olive_operator.config import Config
-from olive_operator.plan import limits, needs, outcomes, pods, retries, sharing, volumes
+from olive_operator.plan import (
+    limits,
+    needs,
+    outcomes,
+    pods,
+    retries,
+    sharing,
+    spent,
+    volumes,
+    waits,
+)
 from olive_operator.plan.clock import instant
 from olive_operator.plan.graph import claim_of
-from olive_operator.plan.outcomes import View
+from olive_operator.plan.view import View
 
 
 @dataclass(frozen=True)
@@ -50,10 +60,10 @@ def step(
     waiting = [name for name in stage.inputs.values() if not ready(name)]
     first = [name for name in stage.after if not ready(name)]
     if address is None:
-        return Step(outcomes.waiting(before, [*waiting, *first]))
+        return Step(waits.waiting(before, [*waiting, *first]))
     if before.address != address.name:
-        spent = before.gpuSeconds + outcomes.spent_in_vain(stage, before, seen, now)
-        before = StageStatus(stage.name, State.WAITING, address=address.name, gpuSeconds=spent)
+        gpu = before.gpuSeconds + spent.in_vain(stage, before, seen, now)
+        before = StageStatus(stage.name, State.WAITING, address=address.name, gpuSeconds=gpu)
     ours = _ours(stage, address, seen)
     attempt = max(ours, key=lambda a: a.number, default=None)
     view = View(stage, address, replace(before, key=address.key), attempt, seen, config, now)
@@ -73,14 +83,14 @@ def _next(view: View, needed: bool, waits_for: list[str], ours: list[AttemptSeen
     if before.state == State.FAILED:
         return Step(before)
     if view.seen.job.spec.suspend and not (attempt and attempt.ended):
-        return Step(outcomes.suspended(view, attempt))
+        return Step(waits.suspended(view, attempt))
     if attempt:  # what is under way goes on: only a beginning waits
         found = _observed(view, attempt)
         if not (attempt.ended and found.again and found.again <= view.now) or found.lost:
             return found  # what is lost has to be there first
         return _next(replace(view, before=found.status, attempt=None), needed, waits_for, ours)
     if waits_for:
-        return Step(outcomes.waiting(before, waits_for))
+        return Step(waits.waiting(before, waits_for))
     return _absent(view, ours)
 
 
@@ -105,7 +115,7 @@ def _observed(view: View, attempt: AttemptSeen) -> Step:
     """The latest attempt is there: pending, running, or finished one way or the other."""
     if not attempt.deleting and not attempt.ended:
         if other := sharing.ahead_of(attempt, view):
-            return Step(outcomes.shared(view, other, attempt))
+            return Step(waits.shared(view, other, attempt))
         if overdue := limits.overdue(view, attempt):
             return _failed(view, attempt, overdue)
         status = limits.watched(view, outcomes.going_on(view, attempt))
@@ -114,7 +124,7 @@ def _observed(view: View, attempt: AttemptSeen) -> Step:
     if attempt.ended == "Complete" and report and report.outcome == "Succeeded":
         source = report.key if view.stage.kind == "fetch" else ""
         if report.key in view.seen.sweeping:  # it found there what is being removed
-            return Step(outcomes.sweeping(view, attempt), source=source)
+            return Step(waits.sweeping(view, attempt), source=source)
         return Step(outcomes.succeeded(view, attempt, report), made=report, source=source)
     if attempt.deleting and not attempt.ended:
         return Step(replace(view.before, state=State.PENDING, attempt=attempt.number))
@@ -125,7 +135,7 @@ def _failed(view: View, attempt: AttemptSeen, found: pods.Failure) -> Step:
     """Count the failure once, and say when it is tried again."""
     failures = view.before.failures + retries.POLICY[found.failure].counts
     policy = retries.policy_of(view.seen.job.spec.retry, view.config.retry)
-    ended, who = outcomes.ended_at(view, attempt), f"{view.seen.job.uid} {view.stage.name}"
+    ended, who = spent.ended_at(view, attempt), f"{view.seen.job.uid} {view.stage.name}"
     at = retries.retry_at(found.failure, failures, attempt.number, policy, ended, who)
     status = outcomes.failed(view, attempt, found, failures, at)
     lost = found.missing if found.failure == FailureClass.INPUT_MISSING else ""
@@ -138,12 +148,12 @@ def _absent(view: View, ours: list[AttemptSeen]) -> Step:
     if before.retryAt and (at := instant(before.retryAt)) > view.now:
         return Step(before, again=at)
     if ending := [a for a in ours if not a.ended and a.number <= before.endedAttempt]:
-        return Step(outcomes.waits_for_end(view, ending[0]))
+        return Step(waits.waits_for_end(view, ending[0]))
     if view.address.key in view.seen.sweeping:
-        return Step(outcomes.sweeping(view))
+        return Step(waits.sweeping(view))
     if other := sharing.builder(view):
-        return Step(outcomes.shared(view, other), again=sharing.next_look(other))
+        return Step(waits.shared(view, other), again=sharing.next_look(other))
     if why := pods.no_queue(view.seen.queue) or volumes.not_yet(view):
-        return Step(outcomes.held_back(view, why))
+        return Step(waits.held_back(view, why))
     number = before.attempt + 1 if before.attempt == before.endedAttempt else before.attempt
     return Step(outcomes.due(view, number), start=number)

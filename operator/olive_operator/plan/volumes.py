@@ -8,8 +8,8 @@ a pod that needs another node has its turn before new ones keep the old node bus
 from olive_operator.api.seen import Seen
 from olive_operator.config import Config
 from olive_operator.plan.graph import claim_of
-from olive_operator.plan.outcomes import View
 from olive_operator.plan.pods import Pending
+from olive_operator.plan.view import View
 
 ONE_NODE = frozenset({"ReadWriteOnce", "ReadWriteOncePod"})
 

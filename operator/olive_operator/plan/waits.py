@@ -1,0 +1,97 @@
+"""A stage's status while nothing of its own is under way: what it waits for, in a sentence."""
+
+from dataclasses import replace
+from typing import Final
+
+from olive_operator.api.seen import AttemptSeen, Builder
+from olive_operator.api.status import StageStatus, State
+from olive_operator.plan.pods import Pending
+from olive_operator.plan.spent import gpu_seconds
+from olive_operator.plan.view import View
+
+SHARED: Final = "BuiltByAnotherJob"
+
+
+def waiting(before: StageStatus, inputs: list[str]) -> StageStatus:
+    """Not yet due; the counts of attempts are kept, as the address may stay what it was."""
+    why = f"waits for {', '.join(inputs)}"
+    return replace(before, state=State.WAITING, reason="WaitingForInputs", message=why, key="")
+
+
+def held_back(view: View, why: Pending) -> StageStatus:
+    """Due, but its pod could not work on the volume now."""
+    return replace(view.before, state=State.PENDING, reason=why.reason, message=why.message)
+
+
+def waits_for_end(view: View, last: AttemptSeen) -> StageStatus:
+    """Due, but the pod of the last attempt is still there and may be writing."""
+    return replace(
+        view.before,
+        state=State.PENDING,
+        reason="LastAttemptEnding",
+        message=f"the pod of attempt {last.number} is being ended",
+    )
+
+
+def suspended(view: View, attempt: AttemptSeen | None) -> StageStatus:
+    """Not to be worked on now; an attempt under way is ended, and that is no failure."""
+    status = _withdrawn(view, attempt) if attempt else view.before
+    return replace(
+        status,
+        state=State.WAITING,
+        reason="Suspended",
+        message="set spec.suspend to false and it goes on",
+    )
+
+
+def shared(view: View, other: Builder, attempt: AttemptSeen | None = None) -> StageStatus:
+    """Another job makes the same artifact now; an attempt of ours that is behind is ended."""
+    status = _withdrawn(view, attempt) if attempt else view.before
+    doing = "runs" if other.attempt.begun else "has the pod for it"
+    return replace(
+        status,
+        state=State.PENDING,
+        reason=SHARED,
+        message=f"job {other.job} makes the same artifact and {doing}; it is made once",
+        retryAt="",
+    )
+
+
+def twin(status: StageStatus, maker: str) -> StageStatus:
+    """Another stage of the job makes the same artifact: two adapters on one data set, say."""
+    return replace(
+        status,
+        state=State.PENDING,
+        reason="BuiltByAnotherStage",
+        message=f"{maker} makes the same artifact; it is made once",
+        attempt=status.endedAttempt,
+        pod="",
+        node="",
+    )
+
+
+def sweeping(view: View, attempt: AttemptSeen | None = None) -> StageStatus:
+    """What it is to make is being removed from the store; what the attempt has made goes too."""
+    status = _withdrawn(view, attempt) if attempt else view.before
+    return replace(
+        status,
+        state=State.PENDING,
+        reason="StoreSweeping",
+        message="the unused artifact is being removed from the store; then it is made again",
+        retryAt="",
+    )
+
+
+def _withdrawn(view: View, attempt: AttemptSeen) -> StageStatus:
+    """The attempt is ended by us, and does not count as a failure."""
+    return replace(
+        view.before,
+        attempt=attempt.number,
+        endedAttempt=attempt.number,
+        gpuSeconds=view.before.gpuSeconds + gpu_seconds(view, attempt),
+        percent=None,
+        remainingSeconds=None,
+        progressedAt="",
+        pod="",
+        node="",
+    )
