@@ -20,6 +20,10 @@ Place = tuple[Hashable, ...]
 class Record(Protocol):
     """What is kept of an object. Two that are equal are one to every plan."""
 
+    @property
+    def urgent(self) -> bool:
+        """Whether something is to be done about it; what only informs may wait for more news."""
+
     def places(self, key: ObjectKey) -> Iterable[tuple[Place, str, Any]]:
         """Where it is found, under what name there, and what is found."""
 

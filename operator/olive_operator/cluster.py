@@ -51,7 +51,7 @@ class Cluster(Protocol):
         """
 
     async def write_status(self, manifest: Manifest) -> Manifest | None:
-        """Apply the status; the object as it is then.
+        """Replace the status; the object as it is then. Nothing else of the manifest counts.
 
         None if there is no object of this uid at this version any more: who plans is behind.
         """
@@ -108,8 +108,11 @@ class KubernetesCluster:
                 raise
 
     async def write_status(self, manifest: Manifest) -> Manifest | None:
+        # Replaced, not applied: the API server merges fields of nobody else's, and a long status
+        # is its dearest request. What is beside the status it takes from the object itself.
+        path, us = f"{_object(manifest)}/status", [("fieldManager", labels.FIELD_MANAGER)]
         try:
-            return await self._apply(f"{_object(manifest)}/status", manifest)
+            return await self._server.request("PUT", path, manifest, query=us)
         except ApiError as error:
             if error.status in (404, 409):
                 return None

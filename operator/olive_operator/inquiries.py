@@ -1,7 +1,8 @@
 """What no watch brings, asked beside the passes: a pass waits for no pod and no node.
 
 How far a running stage is stands in its log; what a serving has loaded only it knows; why a pod is
-not made, an Event says. The answers are kept, and a job is poked when they have changed.
+not made, an Event says; whether a queue is there is looked up. The answers are kept, and a job is
+poked when they have changed.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from olive_operator.api.seen import Ref
 from olive_operator.cache import JobKey
 from olive_operator.cluster import Cluster
 from olive_operator.localqueues import LocalQueues
+from olive_operator.progress import Logs
 from olive_operator.queue import Queue
 
 log = logging.getLogger("olive.inquiries")
@@ -57,35 +59,39 @@ class Inquiries:
     def __init__(self, cluster: Cluster, jobs: Queue[JobKey], seconds: float) -> None:
         self._cluster, self._jobs, self._seconds = cluster, jobs, seconds
         self._due: Queue[JobKey] = Queue()
+        self._logs = Logs(cluster, seconds, jobs.add)
         self._queues = LocalQueues(cluster)
         self._questions: dict[JobKey, Questions] = {}
         self._answers: dict[JobKey, Answers] = {}
 
     def answers(self, key: JobKey, queue: str | None) -> Answers:
         """What is known for a job that names this queue."""
-        return replace(self._told(key), queue=self._queues.known(key[0], queue))
+        progress, known = self._logs.progress(key), self._queues.known(key[0], queue)
+        return replace(self._told(key), progress=progress, queue=known)
 
     def _told(self, key: JobKey) -> Answers:
         """What the job was last poked for."""
         return self._answers.get(key, _NONE)
 
     def ask(self, key: JobKey, questions: Questions) -> None:
-        """From now on these; what was not asked before is asked at once."""
-        before = self._questions.get(key)
-        if not questions:
-            self.forget(key)
-        elif questions != before:
-            self._questions[key] = questions
+        """From now on these; what was not asked before is asked at once, but for logs."""
+        self._logs.follow(key, questions.running)
+        asked = replace(questions, running=())
+        if not asked:
+            self._questions.pop(key, None)
+            self._answers.pop(key, None)
+        elif asked != self._questions.get(key):
+            self._questions[key] = asked
             self._due.add(key)
 
     def forget(self, key: JobKey) -> None:
         """The job has no questions any more."""
-        self._questions.pop(key, None)
-        self._answers.pop(key, None)
+        self.ask(key, Questions())
 
     async def run(self) -> None:
         """Ask until cancelled."""
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._logs.run())
             for _ in range(WORKERS):
                 group.create_task(self._work())
 
@@ -103,26 +109,15 @@ class Inquiries:
                 self._due.done(key)
 
     async def _answer(self, key: JobKey, questions: Questions) -> None:
-        progress, loaded, said, queue = await asyncio.gather(
-            self._progress(key, questions.running),
+        loaded, said, queue = await asyncio.gather(
             self._loaded(questions.serving),
             self._said(key, questions.without_pod),
             self._queue(key[0], questions.queue),
         )
-        found = Answers(progress, loaded, said, queue)
+        found = Answers(loaded=loaded, said=said, queue=queue)
         if key in self._questions and found != self._told(key):
             self._answers[key] = found
             self._jobs.add(key)
-
-    async def _progress(self, key: JobKey, pods: tuple[str, ...]) -> Mapping[str, Progress]:
-        """The last progress line of every running pod; the one before where the log has none."""
-        logs = await asyncio.gather(*(self._cluster.log(key[0], pod) for pod in pods))
-        known = self._told(key).progress
-        return {
-            pod: progress
-            for pod, lines in zip(pods, logs, strict=True)
-            if (progress := _last(lines) or known.get(pod))
-        }
 
     async def _loaded(self, addresses: tuple[str, ...]) -> frozenset[str] | None:
         """What every serving pod has; None if one does not answer."""
@@ -141,11 +136,6 @@ class Inquiries:
             return None
         await self._queues.look(namespace, name)
         return self._queues.known(namespace, name)
-
-
-def _last(lines: list[str]) -> Progress | None:
-    found = (Progress.from_line(line) for line in reversed(lines))
-    return next((p for p in found if p), None)
 
 
 _NONE: Final = Answers()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from olive_operator.api.seen import (
     ArtifactSeen,
@@ -19,14 +19,15 @@ from olive_operator.cache import JobKey, ObjectKey, Place
 
 Places = Iterable[tuple[Place, str, Any]]
 
-KEPT_OFF: Final = "didn't match pod affinity rules"
-"""The scheduler says so only of nodes that have everything else the pod needs."""
-
 
 class _Alone:
     """A record that is found by its name only, and that nobody waits for."""
 
     __slots__ = ()
+
+    @property
+    def urgent(self) -> bool:
+        return True
 
     def places(self, key: ObjectKey) -> Places:
         return ()
@@ -63,6 +64,11 @@ class AttemptRecord(_Alone):
     seen: AttemptSeen
     uses: tuple[str, ...] = ()
 
+    @property
+    def urgent(self) -> bool:
+        """An attempt ends with its pod, which is told first."""
+        return self.seen.deleting
+
     def places(self, key: ObjectKey) -> Places:
         yield ("attempts", self.job), key[1], self
         yield ("building", key[0], self.seen.claim, self.seen.address), key[1], self
@@ -78,8 +84,9 @@ class AttemptRecord(_Alone):
 class PodRecord(_Alone):
     """A pod of a stage (``attempt``: the uid of its batch/v1 Job), of a serving or of a sweep.
 
-    ``claims`` are those that it mounts; ``address`` is where a serving pod that is ready answers;
-    ``uses`` as of an attempt.
+    ``builds``: the address of what it is to make, in the store on the claim ``store``; ``claims``
+    are those that it mounts; ``address`` is where a serving pod that is ready answers; ``uses`` as
+    of an attempt.
     """
 
     job: JobKey
@@ -90,6 +97,13 @@ class PodRecord(_Alone):
     seen: PodSeen
     address: str = ""
     uses: tuple[str, ...] = ()
+    store: str = ""
+
+    @property
+    def urgent(self) -> bool:
+        """A pod that is placed, or begins, leads to nothing; one that has ended does."""
+        seen = self.seen
+        return seen.phase in ("Succeeded", "Failed") or seen.deleting or bool(seen.disrupted)
 
     def places(self, key: ObjectKey) -> Places:
         if self.component == "stage":
@@ -97,6 +111,8 @@ class PodRecord(_Alone):
         elif self.address:
             yield ("answering", self.job), key[1], self.address
         if self.seen.phase not in ("Succeeded", "Failed"):
+            if self.component == "stage":
+                yield ("making", key[0], self.store, self.builds), key[1], self
             for claim in self.claims:
                 yield ("holders", key[0], claim), key[1], self
 
@@ -110,8 +126,9 @@ class PodRecord(_Alone):
     @property
     def holder(self) -> Holder:
         """The pod, as a claim's other users see it."""
-        elsewhere = not self.seen.node and KEPT_OFF in self.seen.unschedulable
-        return Holder(self.seen.name, self.job[1], self.component, self.seen.node, elsewhere)
+        return Holder(
+            self.seen.name, self.job[1], self.component, self.seen.node, self.seen.elsewhere
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,7 @@ def _pod(body: Body) -> PodRecord:
         seen=records.pod(body),
         address=records.answers_at(body) if component == "serving" else "",
         uses=records.uses(body.get("spec") or {}) if component == "stage" else (),
+        store=intern(notes.get(labels.CLAIM, "")),
     )
 
 

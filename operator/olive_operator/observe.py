@@ -3,7 +3,7 @@
 Everything is in memory; nothing here asks the API server.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import replace
 
 from olive_operator.api.seen import AttemptSeen, Builder, ClaimSeen, Holder, JobSeen, PodSeen, Seen
@@ -85,19 +85,30 @@ class Others(Mapping[str, Builder]):
     """Attempts of other jobs by address, looked up when they are asked for.
 
     Those count that their job has not dealt with yet: what one has made is recorded before that.
+    And pods count that outlast their attempt: with their job, attempts go before their pods do.
     """
 
     def __init__(self, cache: Cache, reserved: Reservations, job: JobSeen, claim: str) -> None:
         self._cache, self._reserved, self._job, self._claim = cache, reserved, job, claim
 
     def __getitem__(self, address: str) -> Builder:
-        """Of several, one that has begun, and of these the oldest."""
-        at_work = self._at_work(address)
-        if at_work:
-            return min(at_work, key=lambda b: (not b.attempt.begun, str(b.attempt.createdAt)))
-        if reserved := self._reserved.by_another(self._job, self._claim, address):
-            return reserved
-        raise KeyError(address)
+        """Of several attempts, one that has begun, and of these the oldest."""
+        under_way = self._under_way(address)
+        theirs = [
+            Builder(record.job[1], self._with_pod(record))
+            for record in under_way
+            if record.owner != self._job.uid
+        ]
+        first = min(
+            theirs, key=lambda b: (not b.attempt.begun, str(b.attempt.createdAt)), default=None
+        )
+        if first and first.attempt.begun:
+            return first
+        ending = self._ending(address, {record.uid for record in under_way})
+        found = ending or first or self._reserved.by_another(self._job, self._claim, address)
+        if found is None:
+            raise KeyError(address)
+        return found
 
     def __iter__(self) -> Iterator[str]:
         raise TypeError("only for look-ups: there may be thousands")
@@ -105,14 +116,10 @@ class Others(Mapping[str, Builder]):
     def __len__(self) -> int:
         raise TypeError("only for look-ups: there may be thousands")
 
-    def _at_work(self, address: str) -> list[Builder]:
+    def _under_way(self, address: str) -> list[AttemptRecord]:
         place = self._cache.at("building", self._job.namespace, self._claim, address)
         records: list[AttemptRecord] = list(place.values())
-        return [
-            Builder(r.job[1], self._with_pod(r))
-            for r in records
-            if r.owner != self._job.uid and not r.seen.deleting and self._open(r)
-        ]
+        return [r for r in records if not r.seen.deleting and self._open(r)]
 
     def _open(self, record: AttemptRecord) -> bool:
         """Its job is there, and has not dealt with it."""
@@ -123,6 +130,16 @@ class Others(Mapping[str, Builder]):
         stage = seen.status.stage_named(record.seen.stage)
         dealt_with = stage.endedAttempt if stage and stage.address == record.seen.address else 0
         return bool(record.seen.number > dealt_with)
+
+    def _ending(self, address: str, under_way: Set[str]) -> Builder | None:
+        """A pod that is still there, though its attempt is none of those that are under way."""
+        place = self._cache.at("making", self._job.namespace, self._claim, address)
+        pods: list[PodRecord] = list(place.values())
+        for pod in pods:
+            if pod.attempt not in under_way:
+                last = AttemptSeen(pod.seen.name, "", address, 0, claim=self._claim, pod=pod.seen)
+                return Builder(pod.job[1], last, ending=True)
+        return None
 
     def _with_pod(self, record: AttemptRecord) -> AttemptSeen:
         pod = _pods(self._cache, record.job).get(record.uid)

@@ -28,8 +28,9 @@ from olive_operator.reservations import Reservations
 log = logging.getLogger("olive.reconcile")
 
 WORKERS = 16
-_SILENT_AFTER = timedelta(seconds=5)
-"""A Job whose pod has not come by then may have been refused one: an Event says why."""
+_SILENT_AFTER = timedelta(seconds=30)
+"""A Job whose pod has not come by then may have been refused one: an Event says why. Where much is
+made at once pods take a while, and listing events is dear."""
 
 
 class Reconciler:
@@ -167,8 +168,10 @@ class Reconciler:
         """An object as the API server has answered it: nobody needs to wait for the watch."""
         kind, key = manifest["kind"], kinds.key_of(manifest)
         version, uid = kinds.version_of(manifest), manifest["metadata"]["uid"]
+        known = self._cache.get(kind, key)
+        if known and known.version >= version:
+            return set()  # its watch was faster
         if kind == JOB:
-            known = self._cache.get(JOB, key)
             if known is None or known.uid != uid:
                 return set()
             return self._cache.put(JOB, key, version, uid, kinds.job(manifest, known.record))

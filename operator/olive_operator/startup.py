@@ -46,14 +46,15 @@ async def run(config: Config, liveness: str | None) -> None:
     told = _told_to_stop()
     settings = kubernetes_client.Configuration.get_default_copy()
     settings.connection_pool_maxsize = 0  # every watch holds a connection
+    # Otherwise aiohttp looks for a proxy in the environment and ~/.netrc, in a thread, each time.
+    settings.client_session_kwargs = {"trust_env": False}
     answer = aiohttp.ClientTimeout(total=_SERVING_ANSWER_SECONDS)
     async with (
         kubernetes_client.ApiClient(settings) as api,
         aiohttp.ClientSession(timeout=answer) as http,
     ):
         api.user_agent = labels.FIELD_MANAGER
-        identity = f"{socket.gethostname()}_{uuid.uuid4()}"
-        leader = Leader(ApiServer(api, tries=1), namespace, identity, config.lease)
+        leader = Leader(ApiServer(api, tries=1), namespace, _identity(), config.lease)
         server = ApiServer(api, leader.must_lead)
         queue: Queue[JobKey] = Queue()
         cache = Cache()
@@ -62,9 +63,9 @@ async def run(config: Config, liveness: str | None) -> None:
         metrics.watch_queue(lambda: len(queue))
         prometheus_client.REGISTRY.register(reconciler.phases)
 
-        def poke(keys: Iterable[JobKey]) -> None:
+        def poke(keys: Iterable[JobKey], after: float = 0.0) -> None:
             for key in keys:
-                queue.add(key)
+                queue.add_after(key, after) if after else queue.add(key)
 
         stores = Stores(cache, cluster, config, reconciler.planned, poke)
         prometheus_client.REGISTRY.register(stores.sizes)
@@ -144,6 +145,12 @@ def _end_at_once(error: BaseException | None) -> NoReturn:
     log.critical("no longer leading: %s", error)
     logging.shutdown()
     os._exit(1)
+
+
+def _identity() -> str:
+    """Who holds the Lease. A pod has one operator at a time: restarted, it takes its own back."""
+    host = socket.gethostname()
+    return host if in_cluster() else f"{host}_{uuid.uuid4()}"
 
 
 def lease_namespace(config: Config) -> str:

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from olive_operator import build, kinds, labels, metrics
 from olive_operator.api.seen import JobSeen, Ref
@@ -17,7 +17,7 @@ from olive_operator.api.store import StoreSeen
 from olive_operator.apiserver import ApiError
 from olive_operator.build import StoreMount
 from olive_operator.cache import Cache, JobKey
-from olive_operator.cluster import Cluster, Manifest
+from olive_operator.cluster import Manifest
 from olive_operator.config import Config
 from olive_operator.observe_store import stores
 from olive_operator.plan.clock import text
@@ -31,13 +31,23 @@ SOON: Final = 1.0
 """Seconds until the next one where something was done: a sweep takes a few steps."""
 
 
+class Api(Protocol):
+    """What of the cluster this takes; see cluster.Cluster."""
+
+    async def create(self, manifest: Manifest) -> Manifest | None: ...
+
+    async def patch(self, namespace: str, ref: Ref, patch: Manifest) -> Manifest | None: ...
+
+    async def delete(self, namespace: str, ref: Ref, uid: str) -> None: ...
+
+
 class Stores:
     """Keeps the stores. ``planned``: each job with the status that its last plan wants."""
 
     def __init__(
         self,
         cache: Cache,
-        cluster: Cluster,
+        cluster: Api,
         config: Config,
         planned: Mapping[JobKey, JobSeen],
         poke: Callable[[Iterable[JobKey]], None],

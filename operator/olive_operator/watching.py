@@ -10,6 +10,7 @@ import logging
 import random
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import replace
+from typing import Protocol
 
 from olive_operator import metrics
 from olive_operator.apiserver import JSON, ApiError, ApiServer, Body
@@ -25,7 +26,14 @@ _SHORTEST_WATCH = 300
 _SILENCE = 80.0
 """Seconds without a line after which a watch is taken for dead: bookmarks come every 60."""
 
-Poke = Callable[[Iterable[JobKey]], None]
+_CALM = 0.5
+"""Seconds that news may wait for more of their kind: a pod comes to run in five steps."""
+
+
+class Poke(Protocol):
+    """Have these jobs looked at, at once or in so many seconds."""
+
+    def __call__(self, keys: Iterable[JobKey], after: float = 0.0) -> None: ...
 
 
 class HistoryLostError(Exception):
@@ -176,7 +184,7 @@ def put(kind: Kind, body: Body, cache: Cache, poke: Poke) -> None:
         # Somebody else's, under our labels. It must not keep us from all that follow.
         log.warning("%s %s/%s is none of ours: %r", kind.name, *key, error)
         return
-    poke(cache.put(kind.name, key, version, uid, record))
+    poke(cache.put(kind.name, key, version, uid, record), 0.0 if record.urgent else _CALM)
 
 
 async def _page(server: ApiServer, kind: Kind, namespace: str, after: str) -> Body:

@@ -23,7 +23,7 @@ _STARTING = frozenset({"PodNotCreated", "Scheduling", "ContainerCreating", "PodI
 def wait(before: Status, plan: Plan) -> float | None:
     """Seconds that may pass after the last write before this one; None: there is nothing new."""
     after = plan.status
-    if after == before or after.to_body() == before.to_body():
+    if after == before:
         return None
     if plan.create or plan.delete or plan.apply or plan.events or plan.expired:
         return AT_ONCE

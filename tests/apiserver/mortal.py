@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import aiohttp
 from kubernetes.aio import client as kubernetes_client
@@ -65,16 +65,19 @@ class Mortal(KubernetesCluster):
             answer = await effect
         finally:
             self._asked -= 1
+            if self._ends and not self._asked:
+                self.died.set()
         if (is_last and not self.heard) or self._ends:
             return await self._end()
         return answer
 
-    async def _end(self) -> Any:
+    async def _end(self) -> NoReturn:
         """Nothing comes of it any more, but what was asked for before reaches the API server."""
         self._ends = True
         if not self._asked:
             self.died.set()
         await asyncio.Event().wait()
+        raise AssertionError("it is dead")
 
 
 @asynccontextmanager
@@ -109,9 +112,9 @@ async def _life(server: ApiServer, cluster: Mortal, namespace: str, config: Conf
     cache = Cache()
     reconciler = Reconciler(queue, cache, cluster, config)
 
-    def poke(keys: Iterable[JobKey]) -> None:
+    def poke(keys: Iterable[JobKey], after: float = 0.0) -> None:
         for key in keys:
-            queue.add(key)
+            queue.add_after(key, after) if after else queue.add(key)
 
     watchers = [Watcher(server, k, namespace, cache, poke) for k in (*WATCHED.values(), JOBS)]
     tasks = [asyncio.create_task(watcher.run()) for watcher in watchers]

@@ -7,6 +7,7 @@ server's answer heard or not.
 import asyncio
 import signal
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from olive_operator.config import Config
 
 from .mortal import lives
 from .operators import CONFIG, Jobs, Operator
-from .standin_node import StandInNode, eventually
+from .standin_node import StandInNode, eventually, pretty
 from .test_operator import DONE, STAGES, plain
 
 KINDS_OF_EFFECTS = {
@@ -31,16 +32,23 @@ KINDS_OF_EFFECTS = {
 
 def tell(jobs: Jobs, node: StandInNode) -> None:
     """A job is made and served, edited while a stage runs, and served no more."""
+
+    def comes(what: str, condition: Callable[[], bool]) -> None:
+        try:
+            eventually(what, condition, 120)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{node.ran}\n{pretty(jobs.status('travel'))}") from None
+
     release = node.hold("finetune/travel")
     jobs.create("travel", spec())
-    eventually("finetune started", lambda: "finetune/travel" in node.ran, 120)
+    comes("finetune", lambda: "finetune/travel" in node.ran)
     jobs.edit("travel", spec(adapters=[adapter("travel", rank=4)]))
     release.set()
-    eventually("every stage done", lambda: jobs.status("travel").get("progress") == DONE, 120)
-    eventually("the serving's children", lambda: len(children(jobs)) == 3, 120)
+    comes("every stage done", lambda: jobs.status("travel").get("progress") == DONE)
+    comes("the serving's children", lambda: len(children(jobs)) == 3)
     jobs.edit("travel", plain(adapters=[adapter("travel", rank=4)]))
-    eventually("Ready", lambda: jobs.is_("travel", "Ready"), 120)
-    eventually("none of them", lambda: children(jobs) == [], 120)
+    comes("Ready", lambda: jobs.is_("travel", "Ready"))
+    comes("none of them", lambda: children(jobs) == [])
 
 
 def children(jobs: Jobs) -> list[str]:

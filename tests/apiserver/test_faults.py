@@ -14,7 +14,7 @@ from kubernetes.aio import config as kubernetes_config
 from programs import ROOT, hack
 
 from olive_operator.api.seen import Ref
-from olive_operator.apiserver import ApiServer
+from olive_operator.apiserver import ApiError, ApiServer
 from olive_operator.cluster import KubernetesCluster
 
 from .kubectl import Kubectl
@@ -145,6 +145,27 @@ async def test_status_is_written_only_over_the_version_that_was_planned_from(
     assert await cluster.write_status(status_of(first, "Failed")) is None
     assert jobs.status("travel")["phase"] == "Pending"
     assert await cluster.write_status(status_of(second, "Running")) is not None
+
+
+async def test_status_replaces_the_one_before_and_leaves_all_else_as_it_is(
+    jobs: Jobs, cluster: KubernetesCluster
+) -> None:
+    jobs.create("travel", plain())
+    created = jobs.get("travel")
+    before = status_of(created, "Running")
+    before["status"]["progress"] = "1/9"
+    first = await cluster.write_status(before)
+    assert first is not None
+    second = await cluster.write_status(status_of(first, "Ready"))
+    assert second is not None
+    assert second["status"] == {"phase": "Ready"}
+    assert second["spec"] == created["spec"]
+    kept = ("generation", "labels", "annotations", "uid")
+    assert [second["metadata"].get(k) for k in kept] == [created["metadata"].get(k) for k in kept]
+    wrong = status_of(second, "Ready")
+    wrong["status"]["gpuSeconds"] = "many"
+    with pytest.raises(ApiError, match=r"status\.gpuSeconds"):
+        await cluster.write_status(wrong)
 
 
 async def test_status_of_a_job_that_was_made_anew_is_not_its_predecessors(

@@ -102,8 +102,12 @@ def stage(jobs: Jobs, job: str, name: str) -> dict[str, Any]:
 
 def awaits(jobs: Jobs, job: str, name: str, reason: str) -> dict[str, Any]:
     """The stage as soon as it has this reason."""
+
+    def has_it() -> bool:
+        return bool(stage(jobs, job, name).get("reason") == reason)
+
     try:
-        eventually(f"{reason} of {name}", lambda: stage(jobs, job, name).get("reason") == reason)
+        eventually(f"{reason} of {name}", has_it, seconds=60)
     except AssertionError as error:
         raise AssertionError(f"{error}\n{pretty(jobs.status(job))}") from None
     return stage(jobs, job, name)
@@ -161,7 +165,6 @@ def test_a_priority_class_that_is_not_there_is_told(
 ) -> None:
     name = f"missing-{team.name}"
     jobs.create("travel", queued(team, queue=None, priorityClassName=name))
-    jobs.await_ready("travel", "Stalled")
     refused = awaits(jobs, "travel", "fetch/model", "PodRefused")
     assert f"no PriorityClass with name {name} was found" in refused["message"]
     assert jobs.is_("travel", "Stalled")

@@ -177,7 +177,7 @@ def test_stage_costs_at_most_four_writes(
     jobs.create("travel", plain())
     jobs.await_ready("travel")
     written = Counter(_written(apiserver, jobs.namespace))
-    status = written.pop("patch optimizationjobs/status")
+    status = written.pop("update optimizationjobs/status")
     assert written == {
         "create persistentvolumeclaims": 1,
         "create jobs": len(STAGES),

@@ -55,7 +55,11 @@ class Cluster(Objects):
 
     def submit(self, name: str, **sections: Any) -> None:
         uid, body = self.unique("job"), Spec.from_body(spec(**sections))
-        self._job(JobSeen(NAMESPACE, name, uid, 1, body, Status()), uid=uid)
+        self.bring(JobSeen(NAMESPACE, name, uid, 1, body, Status()))
+
+    def bring(self, job: JobSeen) -> None:
+        """A job as it is, at its beginning."""
+        self._job(replace(job, namespace=NAMESPACE), uid=job.uid)
 
     def edit(self, name: str, **sections: Any) -> None:
         job, body = self.jobs[name], Spec.from_body(spec(**sections))

@@ -8,9 +8,9 @@ from .helm import Helm, Manifest, of_kind, values
 
 NEEDED = {
     # Jobs are watched, and deleted at the end of their spec.ttlAfterFinished. Their spec is the
-    # user's: only the status is written, by server-side apply.
+    # user's: only the status is written, as a whole.
     "olive-operator.io/optimizationjobs": "list watch delete",
-    "olive-operator.io/optimizationjobs/status": "patch",
+    "olive-operator.io/optimizationjobs/status": "update",
     # Children name the job as owner and block its deletion until they are gone; where the API
     # server checks that right (OwnerReferencesPermissionEnforcement), it is this one.
     "olive-operator.io/optimizationjobs/finalizers": "update",

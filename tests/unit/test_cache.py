@@ -18,6 +18,10 @@ class Note:
     job: JobKey = TRAVEL
     place: str = "desk"
 
+    @property
+    def urgent(self) -> bool:
+        return True
+
     def places(self, key: ObjectKey) -> list[tuple[Place, str, Any]]:
         return [((self.place, key[0]), key[1], self.text)]
 

@@ -26,13 +26,13 @@ class Told:
         self.asked: list[str] = []
 
     async def log(self, namespace: str, pod: str) -> list[str]:
-        self.asked.append(pod)
         return self.logs[pod]
 
     async def served(self, address: str) -> frozenset[str] | None:
         return self.loaded[address]
 
     async def warning(self, namespace: str, ref: Ref) -> str:
+        self.asked.append(ref.name)
         return self.warnings.get(ref.name, "")
 
 
@@ -73,22 +73,10 @@ def line(percent: int) -> str:
     return Progress(percent=percent).to_line()
 
 
-async def test_last_line_of_progress_counts_and_the_job_is_poked_when_there_is_a_new_one() -> None:
+async def test_progress_is_among_the_answers_and_the_job_is_poked_for_it() -> None:
     async with story() as told:
-        told.cluster.logs = {"p": [line(5), line(10), "some other words"]}
-        found = await told.asked(running=("p",))
-        assert found.progress["p"].percent == 10
-        told.cluster.logs = {"p": [line(20)]}
-        assert (await told.told()).progress["p"].percent == 20
-
-
-async def test_progress_stays_known_where_the_log_has_moved_on() -> None:
-    async with story() as told:
-        told.cluster.logs = {"p": [line(10)], "q": [line(1)]}
-        await told.asked(running=("p", "q"))
-        told.cluster.logs = {"p": ["words"], "q": [line(2)]}
-        found = await told.told()
-        assert (found.progress["p"].percent, found.progress["q"].percent) == (10, 2)
+        told.cluster.logs = {"p": [line(10)]}
+        assert (await told.asked(running=("p",))).progress["p"].percent == 10
 
 
 @pytest.mark.parametrize(
@@ -118,20 +106,20 @@ async def test_warning_about_a_job_whose_pod_does_not_come() -> None:
 
 async def test_question_that_is_no_more_is_neither_asked_nor_answered() -> None:
     async with story() as told:
-        told.cluster.logs = {"p": [line(10)], "q": [line(3)]}
-        await told.asked(running=("p",))
+        told.cluster.warnings = {"j1": "exceeded quota", "j2": "no such PriorityClass"}
+        await told.asked(without_pod=("j1",))
         told.inquiries.ask(TRAVEL, Questions())
-        assert told.inquiries.answers(TRAVEL, None).progress == {}
+        assert told.inquiries.answers(TRAVEL, None).said == {}
         told.cluster.asked.clear()
-        await told.asked(running=("q",))
-        assert set(told.cluster.asked) == {"q"}
+        assert (await told.asked(without_pod=("j2",))).said == {"j2": "no such PriorityClass"}
+        assert set(told.cluster.asked) == {"j2"}
 
 
 async def test_answer_that_cannot_be_had_keeps_nobody_from_the_next(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with story() as told:
-        told.inquiries.ask(("ml", "food"), Questions(running=("nobody knows it",)))
-        told.cluster.logs = {"p": [line(10)]}
-        assert (await told.asked(running=("p",))).progress["p"].percent == 10
+        told.inquiries.ask(("ml", "food"), Questions(serving=("nobody knows it",)))
+        told.cluster.warnings = {"j": "exceeded quota"}
+        assert (await told.asked(without_pod=("j",))).said == {"j": "exceeded quota"}
     assert "ml/food: KeyError" in caplog.text

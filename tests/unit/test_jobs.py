@@ -43,7 +43,7 @@ class Watched:
         self.poked: asyncio.Queue[JobKey] = asyncio.Queue()
         self.jobs = Jobs(self.server, (), self.cache, self._poke, None)
 
-    def _poke(self, keys: Any) -> None:
+    def _poke(self, keys: Any, after: float = 0.0) -> None:
         for key in keys:
             self.poked.put_nowait(key)
 
@@ -103,6 +103,14 @@ async def test_jobs_come_change_and_go(watched: Watched) -> None:
 async def test_what_kopf_tells_late_is_no_news(watched: Watched) -> None:
     watched.jobs._take("ADDED", body(6))
     watched.jobs._take(None, body(5))
+    assert watched.poked.qsize() == 1
+
+
+async def test_echo_of_a_write_of_our_own_is_not_even_read(watched: Watched) -> None:
+    watched.jobs._take("ADDED", body(6))
+    echo = body(6)
+    del echo["spec"]
+    watched.jobs._take("MODIFIED", echo)
     assert watched.poked.qsize() == 1
 
 

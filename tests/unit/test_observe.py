@@ -233,11 +233,16 @@ class Watched:
             "app.kubernetes.io/component": "stage",
             "batch.kubernetes.io/controller-uid": f"uid of {attempt}",
         }
+        notes = {
+            "olive-operator.io/address": "k1",
+            "olive-operator.io/claim": "olive-store",
+        }
         name = f"{attempt}-pod"
+        meta = {"name": name, "namespace": "ml", "uid": name}
         self.put(
             "Pod",
             {
-                "metadata": {"name": name, "namespace": "ml", "uid": name, "labels": marks},
+                "metadata": {**meta, "labels": marks, "annotations": notes},
                 "spec": {"volumes": [volume], "nodeName": "n1" if phase == "Running" else ""},
                 "status": {"phase": phase, "containerStatuses": [{"state": state}], **status},
             },
@@ -318,7 +323,7 @@ def test_claim_and_the_pods_that_use_it() -> None:
         "PersistentVolumeClaim",
         {**body, "spec": {"accessModes": ["ReadWriteOnce"]}, "status": {"phase": "Bound"}},
     )
-    short = condition("PodScheduled", "False", "Unschedulable", f"1 node(s) {kept.KEPT_OFF}")
+    short = condition("PodScheduled", "False", "Unschedulable", f"1 node(s) {KEPT_OFF}")
     found.pod("travel-1")
     found.pod("food-1", "Pending", conditions=[short])
     found.pod("food-2", "Succeeded")
@@ -379,6 +384,44 @@ def test_attempt_that_will_make_nothing_is_no_reason_to_wait(meta: dict[str, Any
     found = Watched(job_body(), job_body("food"))
     found.attempt("food", 1, **meta)
     assert "k1" not in found.seen().others
+
+
+GOES = {"deletionTimestamp": STARTED}
+
+
+def test_pod_that_outlasts_its_attempt_is_seen_until_it_has_ended() -> None:
+    found = Watched(job_body(), job_body("food"))
+    found.attempt("food", 1, **GOES)
+    found.pod("food-1")
+    for job in ("travel", "food"):
+        last = found.seen(job).others["k1"]
+        assert (last.job, last.attempt.name, last.ending) == ("food", "food-1-pod", True)
+    found.pod("food-1", "Failed")
+    assert "k1" not in found.seen().others
+
+
+def test_pod_of_a_job_that_is_gone_is_seen_though_nothing_else_of_it_is() -> None:
+    found = Watched()
+    found.pod("food-1")
+    assert found.seen().others["k1"].ending
+
+
+def test_attempt_under_way_has_a_pod_that_is_not_ending() -> None:
+    found = Watched(job_body(), job_body("food"))
+    found.attempt("food", 1)
+    found.pod("food-1", "Pending")
+    assert not found.seen().others["k1"].ending
+    assert "k1" not in found.seen("food").others
+
+
+def test_pod_that_is_ending_counts_before_attempts_but_for_one_that_has_begun() -> None:
+    found = Watched(job_body(), job_body("food"))
+    found.attempt("food", 1, **GOES)
+    found.pod("food-1")
+    found.attempt("food", 2)
+    assert found.seen().others["k1"].ending
+    found.pod("food-2")
+    assert found.seen().others["k1"].attempt.name == "food-2"
 
 
 def test_attempt_that_was_just_asked_for_counts_for_others_until_it_is_not_believed_in() -> None:

@@ -27,7 +27,8 @@ from olive_operator.apiserver import ApiError
 from olive_operator.build import StoreMount, sweep
 from olive_operator.cache import Cache
 from olive_operator.config import Config, Images, Retention
-from olive_operator.kinds import JOB, WATCHED, JobRecord
+from olive_operator.kept import JobRecord, SweepRecord
+from olive_operator.kinds import JOB, WATCHED
 from olive_operator.observe_store import stores, sweeping
 from olive_operator.plan.retention import AT_ONCE, KEPT, Upkeep, upkeep
 
@@ -400,6 +401,7 @@ def test_keys_are_blocked_until_the_sweep_is_over() -> None:
 def test_a_sweeps_job_says_itself_what_it_removes() -> None:
     manifest = sweep("ml", Sweep((TWO, ONE)), StoreMount("olive-store", oneNode=True), CONFIG)
     record = WATCHED["Job"].record({**manifest, "metadata": {**manifest["metadata"], "uid": "u"}})
+    assert isinstance(record, SweepRecord)
     assert record.seen == SweepSeen(manifest["metadata"]["name"], frozenset({ONE, TWO}))
     again = sweep("ml", Sweep((ONE, TWO)), StoreMount("olive-store"), CONFIG)
     assert again["metadata"]["name"] == manifest["metadata"]["name"]

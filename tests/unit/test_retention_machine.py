@@ -7,6 +7,7 @@ and nothing is removed that somebody works with; in the end everything unused is
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 from builders import adapter
 from builders.keeping import Keeper, Planner, Swept
@@ -20,7 +21,7 @@ from olive_operator.config import Retention
 from olive_operator.plan import Plan
 
 NAMES = ("one", "two")
-SPECS = (
+SPECS: tuple[dict[str, Any], ...] = (
     {"adapters": [], "evaluate": None, "serve": None},
     {"adapters": [], "evaluate": None, "serve": {}},
     {"adapters": [], "evaluate": None, "serve": {}, "quantize": None},

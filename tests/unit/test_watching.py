@@ -82,6 +82,9 @@ class Told:
         self.poked: list[JobKey] = []
         self.all_answered = asyncio.Event()
 
+    def poke(self, keys: Iterable[JobKey], after: float = 0.0) -> None:
+        self.poked.extend(keys)
+
     def claims(self) -> dict[str, str]:
         found = {key[1]: self.cache.get(CLAIM.name, key) for key in self.cache.keys(CLAIM.name)}
         return {name: known.record.seen.phase for name, known in found.items() if known}
@@ -118,7 +121,7 @@ async def scripted(answers: Iterable[Answer]) -> AsyncIterator[tuple[Told, ApiSe
 async def watch(*answers: Answer) -> Told:
     """Watch claims until all answers are given and one more was asked for."""
     async with scripted(answers) as (found, server):
-        watcher = Watcher(server, CLAIM, "", found.cache, found.poked.extend)
+        watcher = Watcher(server, CLAIM, "", found.cache, found.poke)
         running = asyncio.create_task(watcher.run())
         async with asyncio.timeout(20):
             waiting = asyncio.create_task(found.all_answered.wait())
@@ -225,11 +228,11 @@ async def test_only_jobs_that_wait_are_poked() -> None:
     async with scripted([listed(7, claim("a", 1))]) as (found, server):
         found.cache.waits(("ml", "travel"), frozenset({"claim a"}))
         found.cache.waits(("ml", "food"), frozenset({"claim b"}))
-        await watching.list_all(server, CLAIM, "", found.cache, found.poked.extend)
+        await watching.list_all(server, CLAIM, "", found.cache, found.poke)
     assert found.poked == [("ml", "travel")]
 
 
 async def test_server_that_has_gone_back_in_time_ends_the_process() -> None:
     async with scripted([listed(7), watched(told(410)), listed(5)]) as (found, server):
         with pytest.raises(HistoryLostError, match="at version 5, and was further before"):
-            await Watcher(server, CLAIM, "", found.cache, found.poked.extend).run()
+            await Watcher(server, CLAIM, "", found.cache, found.poke).run()

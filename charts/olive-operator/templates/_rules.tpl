@@ -1,6 +1,7 @@
 {{/*
 What the operator does, and nothing more: it watches (list, watch), creates what never changes (create), applies what
-does (patch; create where it is not there yet), and deletes what is no longer wanted. No secrets, no nodes.
+does (patch; create where it is not there yet), replaces the status (update), and deletes what is no longer wanted. No
+secrets, no nodes.
 */}}
 {{- define "olive-operator.rules" -}}
 - apiGroups: [olive-operator.io]
@@ -8,7 +9,7 @@ does (patch; create where it is not there yet), and deletes what is no longer wa
   verbs: [list, watch, delete]
 - apiGroups: [olive-operator.io]
   resources: [optimizationjobs/status]
-  verbs: [patch]
+  verbs: [update]
 # Owner references with blockOwnerDeletion, where the API server checks the right to set them.
 - apiGroups: [olive-operator.io]
   resources: [optimizationjobs/finalizers]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from olive_contract.stage import Progress, Report
 from olive_operator.api.spec import Spec
@@ -15,6 +16,10 @@ class Ref:
 
     kind: str
     name: str
+
+
+KEPT_OFF: Final = "didn't match pod affinity rules"
+"""The scheduler says so only of nodes that have everything else the pod needs."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,11 @@ class PodSeen:
     output: str = ""
     unschedulable: str = ""
     disrupted: str = ""
+
+    @property
+    def elsewhere(self) -> bool:
+        """It could run, but not on the node where its claim is mounted now."""
+        return not self.node and KEPT_OFF in self.unschedulable
 
     @property
     def report(self) -> Report | None:
@@ -135,12 +145,15 @@ class Holder:
 class Builder:
     """An attempt under way, of another job, at what a stage of this job is to make.
 
-    ``reserved``: it was asked for a moment ago, and the watch has not brought it yet.
+    ``reserved``: it was asked for a moment ago, and the watch has not brought it yet. ``ending``:
+    it is no attempt any more (its job is gone, or has withdrawn it; it may have been this job's
+    own), but its pod is still there, and may be writing.
     """
 
     job: str
     attempt: AttemptSeen
     reserved: bool = False
+    ending: bool = False
 
 
 @dataclass(frozen=True)
@@ -181,7 +194,8 @@ class Seen:
     keys of the adapters that every serving pod says it has loaded, None if it was not asked.
     ``claims``: by name, those that the job works on or serves from, if they are there; ``holders``:
     every pod of ours that uses the job's claim.
-    ``others``: by address, the attempts of other jobs on the same claim. ``sweeping``: keys that
+    ``others``: by address, the attempts of other jobs on the same claim, and pods that outlast
+    theirs. ``sweeping``: keys that
     are being removed from the store. ``refused``: why the API server did not take an attempt, by
     its name. ``said``: the last warning about an attempt whose pod is not made, by its name.
     ``queue``: why spec.queue cannot be used, empty if it can, None until that is known.

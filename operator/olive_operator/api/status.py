@@ -3,8 +3,9 @@
 It is also the operator's only memory of attempts: children may be deleted, the counts stay.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any, Final
 
 from olive_contract.serial import decode
@@ -130,10 +131,8 @@ class Status:
         return decode(Status, body, "status")
 
     def to_body(self) -> dict[str, Any]:
-        """Plain JSON values without empty fields."""
-        body: dict[str, Any] = _trim(asdict(self))
-        body["gpuSeconds"] = self.gpuSeconds
-        return body
+        """Plain JSON values, of which from_body makes the same again: defaults are left out."""
+        return {**_body(self), "gpuSeconds": self.gpuSeconds}
 
     def stage_named(self, name: str) -> StageStatus | None:
         return next((s for s in self.stages if s.name == name), None)
@@ -142,20 +141,26 @@ class Status:
         return next((c for c in self.conditions if c.type == kind), None)
 
 
-_LEFT_OUT_AT_ZERO = ("attempt", "failures", "endedAttempt", "less", "gpuSeconds", "seconds")
+_TOLD_AT_ZERO: Final = frozenset({"observedGeneration", "replicas", "readyReplicas"})
 
 
-def _trim(value: Any) -> Any:
-    if isinstance(value, dict):
-        trimmed = {k: _trim(v) for k, v in value.items()}
-        return {k: v for k, v in trimmed.items() if not _empty(v, k)}
-    if isinstance(value, list | tuple):
-        return [_trim(v) for v in value]
-    return value
+def _body(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_body(v) for v in value]
+    if not is_dataclass(value):
+        return value
+    known = _defaults(type(value))  # type: ignore[arg-type]  # a class is hashable
+    return {
+        name: _body(found)
+        for name, default in known
+        if (found := getattr(value, name)) != default or name in _TOLD_AT_ZERO
+    }
 
 
-def _empty(value: Any, name: str) -> bool:
-    """Whether a field says nothing. A measured zero does; a count that never began does not."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return not value
-    return value == 0 and name in _LEFT_OUT_AT_ZERO
+@cache
+def _defaults(of: type[Any]) -> tuple[tuple[str, Any], ...]:
+    """The fields and their defaults; what has none equals nothing."""
+    return tuple(
+        (f.name, f.default if f.default_factory is MISSING else f.default_factory())
+        for f in fields(of)
+    )

@@ -2,7 +2,8 @@
 
 Whoever has begun goes on; of two that have, the older one. An attempt that cannot begin (it asks
 for a GPU that no node has, its queue gives nothing) is no reason to wait unless ours would be made
-just like it.
+just like it. A pod that outlasts its attempt makes nothing, but may still be writing where the next
+would: everybody waits until it is gone.
 """
 
 from datetime import datetime, timedelta
@@ -17,9 +18,9 @@ PATIENCE: Final = timedelta(seconds=10)
 
 
 def builder(view: View) -> Builder | None:
-    """The other job's attempt that a stage with none under way leaves the work to."""
+    """The other job's attempt that a stage with none under way leaves the work to, or waits for."""
     other = view.seen.others.get(view.address.name)
-    if other is None or other.attempt.begun or other.reserved:
+    if other is None or other.attempt.begun or other.reserved or other.ending:
         return other
     return None if _stuck(other.attempt, view.now) else other
 
@@ -35,7 +36,7 @@ def next_look(other: Builder) -> datetime | None:
 def ahead_of(attempt: AttemptSeen, view: View) -> Builder | None:
     """The other job's attempt that an attempt of ours has to give way to."""
     other = view.seen.others.get(view.address.name)
-    if other is None or not other.attempt.begun:
+    if other is None or other.ending or not other.attempt.begun:
         return None
     if attempt.begun and _age(attempt) < _age(other.attempt):
         return None

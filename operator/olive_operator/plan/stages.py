@@ -118,8 +118,11 @@ def _observed(view: View, attempt: AttemptSeen) -> Step:
             return Step(waits.shared(view, other, attempt))
         if overdue := limits.overdue(view, attempt):
             return _failed(view, attempt, overdue)
+        late = volumes.forgotten(view, attempt)
+        if late and late <= view.now:
+            return Step(waits.anew(view, attempt))
         status = limits.watched(view, outcomes.going_on(view, attempt))
-        return Step(status, attempt.number, again=limits.next_look(view, attempt, status))
+        return Step(status, attempt.number, again=limits.next_look(view, attempt, status) or late)
     report = attempt.pod.report if attempt.pod else None
     if attempt.ended == "Complete" and report and report.outcome == "Succeeded":
         source = report.key if view.stage.kind == "fetch" else ""

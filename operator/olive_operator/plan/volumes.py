@@ -2,15 +2,22 @@
 
 Every pod on such a claim asks the scheduler for the node of those that have it (see build/pod.py),
 so no pod ever waits for a volume that cannot be attached. Here only what the scheduler cannot know:
-a pod that needs another node has its turn before new ones keep the old node busy.
+a pod that needs another node has its turn before new ones keep the old node busy. And what it does
+not look at: a pod that was kept off by its affinity is not tried again when the last of those pods
+ends, but only with whatever happens next in the cluster, or after five minutes.
 """
 
-from olive_operator.api.seen import Seen
+from datetime import datetime, timedelta
+from typing import Final
+
+from olive_operator.api.seen import AttemptSeen, Seen
 from olive_operator.config import Config
 from olive_operator.plan.graph import claim_of
 from olive_operator.plan.pods import Pending
 from olive_operator.plan.view import View
 
+_YOUNG: Final = timedelta(seconds=5)
+"""A pod that was just made may only not have been tried yet."""
 ONE_NODE = frozenset({"ReadWriteOnce", "ReadWriteOncePod"})
 
 
@@ -21,6 +28,16 @@ def on_one_node(claim: str, seen: Seen, config: Config) -> bool:
     storage = seen.job.spec.storage
     asked = storage.accessMode or config.storage.accessMode
     return storage.claim is None and asked in ONE_NODE
+
+
+def forgotten(view: View, attempt: AttemptSeen) -> datetime | None:
+    """When an attempt that the scheduler does not try again by itself is to be made anew."""
+    pod = attempt.pod
+    if pod is None or pod.createdAt is None or not pod.elsewhere:
+        return None
+    if any(holder.node for holder in view.seen.holders):
+        return None
+    return pod.createdAt + _YOUNG
 
 
 def not_yet(view: View) -> Pending | None:

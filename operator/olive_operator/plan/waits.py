@@ -33,6 +33,16 @@ def waits_for_end(view: View, last: AttemptSeen) -> StageStatus:
     )
 
 
+def anew(view: View, attempt: AttemptSeen) -> StageStatus:
+    """The volume is free, and the scheduler will not notice: another pod has its turn at once."""
+    return replace(
+        _withdrawn(view, attempt),
+        state=State.PENDING,
+        reason="VolumeBusy",
+        message="the volume is free now; the pod is made anew, to be scheduled at once",
+    )
+
+
 def suspended(view: View, attempt: AttemptSeen | None) -> StageStatus:
     """Not to be worked on now; an attempt under way is ended, and that is no failure."""
     status = _withdrawn(view, attempt) if attempt else view.before

@@ -1,0 +1,86 @@
+"""How far running stages are: their pods' logs, read in turn at a pace that the cluster can bear.
+
+A log comes from the pod's node by way of the API server, which is dear. So all pods together have
+one budget: few are asked often, many each more seldom.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from olive_contract.stage import Progress
+from olive_operator.cache import JobKey
+from olive_operator.cluster import Cluster
+
+log = logging.getLogger("olive.progress")
+
+LOGS_A_SECOND: Final = 10.0
+"""At most, of all pods together."""
+
+
+class Logs:
+    """The last progress line of every pod that is followed.
+
+    ``seconds`` are between two looks at a pod, or more where there are many; ``changed`` is called
+    for a job of which there is news.
+    """
+
+    def __init__(self, cluster: Cluster, seconds: float, changed: Callable[[JobKey], None]) -> None:
+        self._cluster, self._seconds, self._changed = cluster, seconds, changed
+        self._followed: dict[JobKey, tuple[str, ...]] = {}
+        self._turns: dict[tuple[JobKey, str], None] = {}
+        self._known: dict[tuple[JobKey, str], Progress] = {}
+        self._some = asyncio.Event()
+
+    def follow(self, key: JobKey, pods: tuple[str, ...]) -> None:
+        """From now on these pods of the job, and no others; one that is new waits for its turn."""
+        before = self._followed.pop(key, ())
+        for pod in before:
+            if pod not in pods:
+                del self._turns[key, pod]
+                self._known.pop((key, pod), None)
+        if pods:
+            self._followed[key] = pods
+            self._turns.update(dict.fromkeys((key, pod) for pod in pods if pod not in before))
+            self._some.set()
+
+    def progress(self, key: JobKey) -> Mapping[str, Progress]:
+        """What is known of the job's pods, by name."""
+        pods = self._followed.get(key, ())
+        return {pod: self._known[key, pod] for pod in pods if (key, pod) in self._known}
+
+    def pause(self) -> float:
+        """Seconds between two looks at any pod."""
+        return max(self._seconds / max(len(self._turns), 1), 1 / LOGS_A_SECOND)
+
+    async def run(self) -> None:
+        """Read until cancelled; a log that does not come keeps no other back."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await self._some.wait()
+                await asyncio.sleep(self.pause())
+                if not self._turns:
+                    self._some.clear()
+                    continue
+                turn = next(iter(self._turns))
+                del self._turns[turn]
+                self._turns[turn] = None  # the last of all now
+                group.create_task(self._read(*turn))
+
+    async def _read(self, key: JobKey, pod: str) -> None:
+        try:
+            found = _last(await self._cluster.log(key[0], pod))
+        except Exception as error:
+            # A log that nobody can read must not end the reading of all.
+            log.warning("the log of %s/%s: %s: %s", key[0], pod, type(error).__name__, error)
+            return
+        turn = key, pod
+        if found and turn in self._turns and found != self._known.get(turn):
+            self._known[turn] = found
+            self._changed(key)
+
+
+def _last(lines: list[str]) -> Progress | None:
+    found = (Progress.from_line(line) for line in reversed(lines))
+    return next((p for p in found if p), None)
