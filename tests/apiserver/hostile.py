@@ -47,13 +47,13 @@ _LIKELY: Final[dict[str, tuple[str, ...]]] = {
     "ttlAfterFinished": ("0s", "7d", "9999d"),
     "key": ("nvidia.com/gpu", "", "a"),
     "value": ("", "x"),
-    "min": ("0", "9.5", "3Gi", "-1", "1e3"),  # type: ignore[dict-item]
+    "min": ("0", "9.5", "3Gi", "-1", "1e3"),
     "max": ("0", "9.5", "3Gi", "9" * 31, "-0"),
     "duration": ("1s", "9999d", "1h30m", "0s"),
     "module": ("q_proj", "self_attn.q_proj", "_"),
     "quantity": ("1", "500m", "8Gi", "0", "1e9"),
 }
-_ODD: Final = (
+_ODD: Final[tuple[Any, ...]] = (
     *("", " ", "\n", "\u0000", "\u202e", "é" * 9, "x" * 5000, "../..", "${HOME}", "{{.}}", "null"),
     *(0, -1, 1, 2**31, 2**63, -(2**63), 10**30, 0.0, -0.0, 1e-320, 1e308, True, False, None),
     *([], {}, [[]], {"": ""}, [None], {"a": {"a": {"a": {}}}}),

@@ -122,7 +122,7 @@ def test_stages_are_on_one_node_at_a_time_and_each_has_its_turn(
     waiting = awaits(jobs, "finetune/travel", "VolumeBusy")
     assert waiting["state"] == "Pending"
     assert re.fullmatch(
-        r'claim "olive-store" is ReadWriteOnce and in use by (travel-\S+ on node-001(, )?)+; '
+        rf'claim "olive-store" is ReadWriteOnce and in use by (travel-\S+ on {CPU_NODE}(, )?)+; '
         "this pod needs another node and starts when that is over",
         waiting["message"],
     )

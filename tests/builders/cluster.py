@@ -109,7 +109,9 @@ class Cluster(Objects):
         pod = replace(known or PodSeen(_pod_of(attempt), createdAt=self.now), **fields)
         of: AttemptRecord = thing.record
         claims = (of.seen.claim,)
-        record = PodRecord(of.job, "stage", thing.uid, of.seen.address, claims, pod)
+        record = PodRecord(
+            of.job, "stage", thing.uid, of.seen.address, claims, pod, store=of.seen.claim
+        )
         if known is None:
             self.drop("Pod", pod.name)
         self.put("Pod", pod.name, record, owner=thing.uid)

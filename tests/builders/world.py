@@ -11,7 +11,7 @@ from typing import Any
 from builders.jobs import job_seen, spec
 from olive_contract.failures import FailureClass
 from olive_contract.keys import content_key
-from olive_contract.stage import Report, StageInput
+from olive_contract.stage import Progress, Report, StageInput
 from olive_operator import labels
 from olive_operator.api.seen import (
     ArtifactSeen,
@@ -49,10 +49,14 @@ class World:
     # What the person does
 
     def edit(self, **sections: Any) -> "World":
+        return self.edit_unseen(**sections).settle()
+
+    def edit_unseen(self, **sections: Any) -> "World":
+        """The spec is edited; before the next pass something else happens."""
         job = self.seen.job
         job = replace(job, spec=Spec.from_body(spec(**sections)), generation=job.generation + 1)
         self.seen = replace(self.seen, job=job)
-        return self.settle()
+        return self
 
     def annotate_retry(self, value: str) -> "World":
         self.seen = replace(self.seen, job=replace(self.seen.job, retry=value))
@@ -110,7 +114,7 @@ class World:
         """The stages' pods run and succeed."""
         for stage in stages:
             self.run(stage)
-            given = self._input(stage)
+            given = self.given(stage)
             source = str(given.params.get("source"))
             key = given.key or content_key("x", self.contents.get(source, source))
             report = Report("Succeeded", key=key, cached=cached, seconds=seconds, sizeBytes=5)
@@ -130,6 +134,13 @@ class World:
         self.run(stage)
         report = Report("Failed", reason=failure, message=message, missing=missing)
         return self._end(stage, report, "Failed", seconds)
+
+    def says(self, stage: str, progress: Progress) -> "World":
+        """The running stage tells how far it is."""
+        pod = self.attempt(stage).pod
+        assert pod is not None
+        self.seen = replace(self.seen, progress={**self.seen.progress, pod.name: progress})
+        return self.settle()
 
     def delete_pod(self, stage: str) -> "World":
         """The pod of a running stage goes away without a word; its Job fails."""
@@ -192,6 +203,13 @@ class World:
         ours = [a for a in self.seen.attempts if (a.stage, a.address) == (stage, address)]
         assert ours, f"{stage} has no attempt; there are {[a.name for a in self.seen.attempts]}"
         return max(ours, key=lambda a: a.number)
+
+    def given(self, stage: str) -> StageInput:
+        """What the stage's latest attempt is told to do."""
+        manifest = self.manifests[f"Job/{self.attempt(stage).name}"]
+        return StageInput.from_json(
+            manifest["spec"]["template"]["spec"]["containers"][0]["args"][0]
+        )
 
     # How plans are carried out
 
@@ -267,9 +285,3 @@ class World:
         others = [attempt if a.name == attempt.name else a for a in self.seen.attempts]
         self.seen = replace(self.seen, attempts=tuple(others))
         return self.settle()
-
-    def _input(self, stage: str) -> StageInput:
-        manifest = self.manifests[f"Job/{self.attempt(stage).name}"]
-        return StageInput.from_json(
-            manifest["spec"]["template"]["spec"]["containers"][0]["args"][0]
-        )

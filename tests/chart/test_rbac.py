@@ -92,6 +92,22 @@ def test_operators_share_one_lease_and_see_no_other(helm: Helm) -> None:
     assert "name: slm\n" in of_kind(rendered, "ConfigMap")["data"]["config.yaml"]
 
 
+def test_requests_for_the_lease_go_first_where_the_chart_is_the_clusters(helm: Helm) -> None:
+    rendered = helm.manifests()
+    schema, account = of_kind(rendered, "FlowSchema"), of_kind(rendered, "ServiceAccount")
+    assert schema["spec"]["priorityLevelConfiguration"] == {"name": "leader-election"}
+    (rule,) = schema["spec"]["rules"]
+    (subject,) = rule["subjects"]
+    who = {"name": account["metadata"]["name"], "namespace": "olive-system"}
+    assert subject == {"kind": "ServiceAccount", "serviceAccount": who}
+    (asked,) = rule["resourceRules"]
+    (lease,) = [m for m in rendered if m["kind"] == "Role" and m["metadata"]["name"] == LEASE]
+    assert set(asked["verbs"]) == {verb for rule in lease["rules"] for verb in rule["verbs"]}
+    for elsewhere in (values("namespaced"), ["--set", "flowSchema.create=false"]):
+        kinds = {m["kind"] for m in helm.manifests(*elsewhere)}
+        assert "FlowSchema" not in kinds
+
+
 @pytest.mark.parametrize("word", ["*", "secrets", "nodes", "impersonate", "escalate", "bind"])
 def test_nobody_is_given(helm: Helm, word: str) -> None:
     for role in helm.manifests():

@@ -7,7 +7,14 @@ import pytest
 from builders import spec
 
 from olive_operator import kept, kinds, records
-from olive_operator.api.seen import AttemptSeen, DeploymentSeen, Holder, PodSeen, Seen
+from olive_operator.api.seen import (
+    KEPT_OFF,
+    AttemptSeen,
+    DeploymentSeen,
+    Holder,
+    PodSeen,
+    Seen,
+)
 from olive_operator.cache import Cache
 from olive_operator.inquiries import Answers
 from olive_operator.kinds import JOB, WATCHED

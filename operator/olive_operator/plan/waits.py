@@ -25,11 +25,15 @@ def held_back(view: View, why: Pending) -> StageStatus:
 
 def waits_for_end(view: View, last: AttemptSeen) -> StageStatus:
     """Due, but the pod of the last attempt is still there and may be writing."""
+    return _ending(view, f"the pod of attempt {last.number}")
+
+
+def _ending(view: View, pod: str) -> StageStatus:
     return replace(
         view.before,
         state=State.PENDING,
         reason="LastAttemptEnding",
-        message=f"the pod of attempt {last.number} is being ended",
+        message=f"{pod} is being ended and may still be writing",
     )
 
 
@@ -56,6 +60,8 @@ def suspended(view: View, attempt: AttemptSeen | None) -> StageStatus:
 
 def shared(view: View, other: Builder, attempt: AttemptSeen | None = None) -> StageStatus:
     """Another job makes the same artifact now; an attempt of ours that is behind is ended."""
+    if other.ending:
+        return _ending(view, f"pod {other.attempt.name} of job {other.job}")
     status = _withdrawn(view, attempt) if attempt else view.before
     doing = "runs" if other.attempt.begun else "has the pod for it"
     return replace(

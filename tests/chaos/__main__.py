@@ -1,0 +1,101 @@
+"""Jobs, two operators, a real API server and etcd, and everything that goes wrong.
+
+    python -m chaos [--jobs 50] [--seconds 600] [--seed N] [--keep]
+
+What is drawn follows from the seed; what comes of it, from the machine's pace as well. The last
+line is one JSON object. Exit code 1 if anything was lost or done twice, or the status is not true.
+"""
+
+import argparse
+import json
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from apiserver.operators import Jobs, Operator
+from apiserver.planes import plane, with_crds
+from kubernetes import client, config
+from machine import keep
+
+from chaos.monkey import Monkey, sections
+from chaos.nodes import Nodes, Volume
+from chaos.verdict import doubled, unfinished, violations
+
+LEASE = {"seconds": 4, "renewSeconds": 3, "retrySeconds": 0.3}
+PATIENCE_S = 180.0
+"""For every job to come to its end when it is calm."""
+
+
+def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that all of it is taken down
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--jobs", type=int, default=50)
+    parser.add_argument("--seconds", type=float, default=600, help="of faults")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    parser.add_argument("--keep", action="store_true", help="in bench/results, with the machine")
+    arguments = parser.parse_args()
+    print(f"seed {arguments.seed}", flush=True)
+    found = soak(arguments.jobs, arguments.seconds, arguments.seed)
+    if arguments.keep:
+        keep("chaos", found)
+    else:
+        print(json.dumps({"bench": "chaos", **found}))
+    sys.exit(any(found[name] for name in ("lost", "doubled", "violations")))
+
+
+def soak(count: int, seconds: float, seed: int) -> dict[str, object]:
+    """One soak; the figures of what came of it."""
+    draw, started = random.Random(seed), time.monotonic()  # noqa: S311
+    name = f"chaos-{os.getpid()}"
+    with tempfile.TemporaryDirectory(prefix="chaos-") as folder, plane("chaos") as kubeconfig:
+        api = config.new_client_from_config(str(kubeconfig))
+        jobs, volume = Jobs(api, "ml"), Volume()
+        client.CoreV1Api(api).create_namespace({"metadata": {"name": "ml"}})
+        with_crds(kubeconfig)
+        nodes = Nodes(api, "ml", volume, seed)
+        with (
+            Operator(kubeconfig, Path(folder), "ml", "a", LEASE) as first,
+            Operator(kubeconfig, Path(folder), "ml", "b", LEASE) as second,
+            nodes,
+        ):
+            for number in range(count):
+                jobs.create(f"job-{number}", sections(draw))
+            monkey = Monkey(draw, jobs, nodes, [first, second], name)
+            monkey.plague(seconds, Path(folder))
+            monkey.calm()
+            left = at_rest(lambda: unfinished(jobs))
+            wrong = [] if left else at_rest(lambda: violations(jobs, volume))
+            logs = [operator.log.splitlines() for operator in (first, second)]
+    crashed = [line for log in logs for line in log if "Traceback" in line]
+    if left or wrong or crashed:
+        print("\n".join(line for log in logs for line in log[-20:]))
+    for line in (*left, *wrong, *doubled(volume), *crashed):
+        print(line, flush=True)
+    return {
+        "seed": seed,
+        "jobs": count,
+        "seconds": round(time.monotonic() - started, 1),
+        "kills": sum(monkey.kills.values()),
+        "faults": dict(monkey.kills),
+        "artifacts": len(volume.whole),
+        "lost": len(left),
+        "doubled": len(doubled(volume)),
+        "violations": len(wrong) + len(crashed),
+    }
+
+
+def at_rest(wrong: Callable[[], list[str]]) -> list[str]:
+    """What is still wrong although there was time, the garbage collector's included."""
+    until = time.monotonic() + PATIENCE_S
+    while (found := wrong()) and time.monotonic() < until:
+        time.sleep(0.5)
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""Jobs that need the same artifact: one makes it, whoever has begun; nothing waits for who cannot."""
+
+from builders.cluster import Cluster
+from builders.passes import Operator
+
+from olive_contract.failures import FailureClass
+from olive_operator.api.status import StageStatus
+
+ALONE = {"serve": None, "evaluate": None, "adapters": []}
+MODEL = "fetch/model"
+
+
+class Two:
+    """The jobs ``one`` and ``two``, which are made from the same model in the same way."""
+
+    def __init__(self) -> None:
+        self.cluster = Cluster()
+        self.operator = Operator(self.cluster)
+        for name in ("one", "two"):
+            self.cluster.submit(name, **ALONE)
+            self.look()
+
+    def look(self) -> "Two":
+        """Whatever is poked is looked at, until nothing is."""
+        for _ in range(30):
+            if not self.cluster.poked:
+                return self
+            for name in list(self.cluster.poked):
+                for _ in self.operator.work(name):
+                    pass
+        raise AssertionError("the jobs poke each other for ever")
+
+    def attempts(self, job: str) -> list[str]:
+        return [a.name for a in self.cluster.attempts(job)]
+
+    def attempt(self, job: str) -> str:
+        [name] = self.attempts(job)
+        return name
+
+    def stage(self, job: str, name: str = MODEL) -> StageStatus:
+        found = self.cluster.jobs[job].status.stage_named(name)
+        assert found is not None
+        return found
+
+    def finish_all(self) -> "Two":
+        """Everything goes well from here on."""
+        for _ in range(40):
+            for attempt in self.cluster.under_way():
+                self.cluster.start(attempt.name)
+                self.cluster.finish(attempt.name)
+            self.look()
+        return self
+
+
+def test_second_waits_for_the_first_and_says_so() -> None:
+    two = Two()
+    assert two.attempts("two") == []
+    assert (two.stage("two").state, two.stage("two").reason) == ("Pending", "BuiltByAnotherJob")
+    assert two.stage("two").message.startswith("job one makes the same artifact and has the pod")
+    two.cluster.start(two.attempt("one"))
+    assert "and runs" in two.look().stage("two").message
+
+
+def test_everything_is_made_once() -> None:
+    two = Two().finish_all()
+    assert {job.status.phase for job in two.cluster.jobs.values()} == {"Ready"}
+    assert len(two.cluster.built) == len(set(two.cluster.built)) == 3
+
+
+def test_when_the_first_gives_up_the_second_takes_over() -> None:
+    two = Two()
+    two.cluster.start(two.attempt("one"))
+    two.cluster.fail(two.attempt("one"), FailureClass.AUTH_DENIED)
+    two.look()
+    assert two.stage("one").state == "Failed"
+    assert len(two.attempts("two")) == 1
+
+
+def test_when_the_first_is_deleted_the_second_takes_over_once_its_pod_is_gone() -> None:
+    two = Two()
+    first = two.attempt("one")
+    two.cluster.start(first)
+    two.cluster.remove("one")
+    two.look()
+    assert two.attempts("two") == [], "the pod may still be writing"
+    two.cluster.gone(first)
+    two.look()
+    assert len(two.attempts("two")) == 1
+
+
+def test_who_cannot_begin_is_not_waited_for_and_whoever_begins_first_makes_it() -> None:
+    two = Two()
+    two.cluster.pod(two.attempt("one"), unschedulable="Insufficient cpu")
+    two.look()
+    assert len(two.attempts("two")) == 1
+    two.cluster.start(two.attempt("two"))
+    two.look()
+    assert two.attempts("one") == [], "withdrawn"
+    assert two.stage("one").failures == 0
+    assert two.stage("one").message.startswith("job two makes the same artifact and runs")
+
+
+def test_of_two_that_began_at_the_same_time_the_older_goes_on() -> None:
+    two = Two()
+    two.cluster.pod(two.attempt("one"), unschedulable="Insufficient cpu")
+    two.look()
+    for job in ("one", "two"):
+        two.cluster.start(two.attempt(job))
+    two.look()
+    assert len(two.attempts("one")) == 1
+    ending = [a for a in two.cluster.attempts("two") if not a.deleting]
+    assert ending == []
+
+
+def test_what_another_job_waits_for_in_its_queue_is_no_reason_to_wait() -> None:
+    two = Two()
+    two.cluster.suspend(two.attempt("one"))
+    two.look()
+    assert len(two.attempts("two")) == 1
+
+
+def test_who_withdrew_does_not_begin_beside_the_other_when_its_own_pod_is_evicted() -> None:
+    two = Two()
+    two.cluster.pod(two.attempt("one"), unschedulable="Insufficient cpu")
+    two.look()
+    two.cluster.start(two.attempt("two"))
+    two.cluster.evict(two.attempt("one"))
+    two.look()
+    assert [a.number for a in two.cluster.attempts("one") if not a.ended] == []
+    assert two.stage("one").reason == "BuiltByAnotherJob"
+
+
+def test_an_operator_that_is_killed_before_the_first_attempt_is_made_doubles_nothing() -> None:
+    cluster = Cluster()
+    operator = Operator(cluster)
+    for name in ("one", "two"):
+        cluster.submit(name, **ALONE)
+    a_pass = operator.work("one")
+    next(a_pass)  # the claim
+    next(a_pass)  # the status, which counts the attempt
+    operator.crash()
+    for name in ("two", "one", "two"):
+        for _ in operator.work(name):
+            pass
+    assert len(cluster.attempts()) == 1
