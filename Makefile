@@ -10,7 +10,7 @@ UV_VERSION := 0.13.8
 UV := $(or $(shell command -v uv),$(CURDIR)/.build/tools/bin/uv)
 PY := .venv/bin/python
 RESULTS := $(CURDIR)/.build/test
-SUITES := check chart apiserver stage serve run bench cluster e2e
+SUITES := check chart apiserver chaos stage serve run bench cluster e2e
 
 ##@ The product
 .PHONY: demo demo-down images
@@ -23,7 +23,7 @@ images: ## build the images
 
 ##@ Development
 .PHONY: check check-style check-types check-types-stage check-types-serve check-imports check-tests format
-TYPED_TESTS := $(addprefix tests/,unit builders golden apiserver chart cli run e2e)
+TYPED_TESTS := $(addprefix tests/,unit builders golden apiserver chaos chart cli run e2e)
 CHECKS := check-style check-types check-types-stage check-types-serve check-imports check-tests
 check: .venv/.synced images/serve/.venv/.synced images/stage/.venv/.synced ## style, types, import layers and the quick tests: the gate, under a minute
 	@$(MAKE) -j2 --keep-going --output-sync=target $(CHECKS)
@@ -33,8 +33,8 @@ check-style:
 check-types:
 	@.venv/bin/mypy
 	@MYPYPATH=hack/cluster:hack/images:hack/demo:operator .venv/bin/mypy -p olive_cluster -p olive_images -p olive_demo
-	@MYPYPATH=bench .venv/bin/mypy bench/*.py
-	@MYPYPATH=operator:tests:hack/demo:hack/cluster:hack/images .venv/bin/mypy $(TYPED_TESTS)
+	@MYPYPATH=bench .venv/bin/mypy bench/*.py bench/controller_parts/*.py
+	@MYPYPATH=operator:tests:bench:hack/demo:hack/cluster:hack/images .venv/bin/mypy $(TYPED_TESTS)
 check-types-stage:
 	@cd images/stage && .venv/bin/mypy && .venv/bin/mypy ../../bench/stage/*.py
 check-types-serve:
@@ -60,6 +60,8 @@ test: set-up ## everything; each suite also by itself: make test-SUITE
 test-check: check
 test-chart test-apiserver test-cluster test-e2e: test-%: .venv/.synced
 	@$(PY) -m pytest tests/$* --durations=10 --junitxml=$(RESULTS)/$*.xml
+test-chaos: .venv/.synced
+	@PYTHONPATH=operator:tests:bench $(PY) -m chaos --jobs 6 --seconds 30
 test-stage: images/stage/.venv/.synced
 	@cd images/stage && .venv/bin/python -m pytest -c pyproject.toml ../../tests/stage --durations=10 --junitxml=$(RESULTS)/stage.xml
 test-serve: images/serve/.venv/.synced
@@ -68,6 +70,7 @@ test-run: .venv/.synced images/stage/.venv/.synced images/serve/.venv/.synced
 	@$(PY) -m pytest tests/run --durations=10 --junitxml=$(RESULTS)/run.xml
 test-bench: .venv/.synced images/stage/.venv/.synced
 	@$(PY) bench/stages.py --shape tiny --no-keep
+	@$(PY) bench/controller.py --jobs 30 --longest-s 2 --places 100 --rest-s 5 --no-keep
 
 # What waits for the network goes on beside what keeps the processor busy.
 SETUP := .venv/.synced images/serve/.venv/.synced images/stage/.venv/.synced set-up-programs set-up-images
@@ -80,7 +83,7 @@ set-up-images:
 	@$(PYTHON) hack/images build
 
 ##@ The cluster and the benches
-.PHONY: cluster-up cluster-down bench bench-stages
+.PHONY: cluster-up cluster-down bench bench-stages bench-controller chaos
 cluster-up: ## a one-node Kubernetes on this machine; prints the path of its kubeconfig
 	@$(PYTHON) hack/cluster up
 cluster-down: ## take it down
@@ -90,6 +93,12 @@ bench: .venv/.synced ## where the demo's time goes, and what memory the operator
 	@$(PY) bench/operator_memory.py
 bench-stages: .venv/.synced images/stage/.venv/.synced ## what each stage costs, on the GPU where there is one; OLIVE=1: Olive's own commands as well
 	@$(PY) bench/stages.py $(if $(OLIVE),--olive)
+bench-controller: .venv/.synced ## what the controller costs with JOBS="250 500 1000 2000" jobs on a real API server
+	@$(PY) bench/controller.py --jobs $(or $(JOBS),250 500 1000 2000)
+chaos: .venv/.synced ## everything that goes wrong, at length: random faults, random plans, hostile specs (an hour); SEED=
+	@HYPOTHESIS_PROFILE=long $(PY) -m pytest tests/unit/test_plan_machine.py
+	@HOSTILE_SPECS=10000 $(PY) -m pytest tests/apiserver/test_hostile_specs.py
+	@PYTHONPATH=operator:tests:bench $(PY) -m chaos --keep $(if $(SEED),--seed $(SEED))
 
 ##@ Around it
 .PHONY: help clean

@@ -74,7 +74,8 @@ class Jobs:
         self.listed.set()
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._doubted.wait(), _LIST_SECONDS)
+                async with asyncio.timeout(_LIST_SECONDS):  # wait_for may lose a cancellation
+                    await self._doubted.wait()
             self._doubted.clear()
             await self._of_each_namespace(watching.forget_gone)
 

@@ -6,6 +6,7 @@ The contract of client-go's workqueue (k8s.io/client-go/util/workqueue), for one
 import asyncio
 import heapq
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -62,10 +63,9 @@ class Queue(Generic[K]):
                 return key, self._clock() - since
             self._poked.clear()
             wait = self._later[0][0] - self._clock() if self._later else None
-            try:
-                await asyncio.wait_for(self._poked.wait(), wait)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):  # wait_for may lose a cancellation
+                    await self._poked.wait()
         return None
 
     def done(self, key: K) -> None:

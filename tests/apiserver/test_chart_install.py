@@ -62,7 +62,7 @@ def test_job_of_the_notes_is_accepted(release: tuple[Kubectl, str]) -> None:
 MAY = [
     ("list", "optimizationjobs.olive-operator.io"),
     ("watch", "optimizationjobs.olive-operator.io"),
-    ("patch", "optimizationjobs.olive-operator.io/status"),
+    ("update", "optimizationjobs.olive-operator.io/status"),
     ("delete", "optimizationjobs.olive-operator.io"),
     ("create", "artifacts.olive-operator.io"),
     ("create", "jobs.batch"),

@@ -27,8 +27,8 @@ from chaos.nodes import Nodes, Volume
 from chaos.verdict import doubled, unfinished, violations
 
 LEASE = {"seconds": 4, "renewSeconds": 3, "retrySeconds": 0.3}
-PATIENCE_S = 180.0
-"""For every job to come to its end when it is calm."""
+PATIENCE_S = 90.0
+"""For all jobs to come to their end when it is calm, and as much again for each ten of them."""
 
 
 def main() -> None:
@@ -51,7 +51,7 @@ def main() -> None:
 def soak(count: int, seconds: float, seed: int) -> dict[str, object]:
     """One soak; the figures of what came of it."""
     draw, started = random.Random(seed), time.monotonic()  # noqa: S311
-    name = f"chaos-{os.getpid()}"
+    name, patience_s = f"chaos-{os.getpid()}", PATIENCE_S * (1 + count / 10)
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder, plane("chaos") as kubeconfig:
         api = config.new_client_from_config(str(kubeconfig))
         jobs, volume = Jobs(api, "ml"), Volume()
@@ -68,8 +68,8 @@ def soak(count: int, seconds: float, seed: int) -> dict[str, object]:
             monkey = Monkey(draw, jobs, nodes, [first, second], name)
             monkey.plague(seconds, Path(folder))
             monkey.calm()
-            left = at_rest(lambda: unfinished(jobs))
-            wrong = [] if left else at_rest(lambda: violations(jobs, volume))
+            left = at_rest(lambda: unfinished(jobs), patience_s)
+            wrong = [] if left else at_rest(lambda: violations(jobs, volume), patience_s)
             logs = [operator.log.splitlines() for operator in (first, second)]
     crashed = [line for log in logs for line in log if "Traceback" in line]
     if left or wrong or crashed:
@@ -89,9 +89,9 @@ def soak(count: int, seconds: float, seed: int) -> dict[str, object]:
     }
 
 
-def at_rest(wrong: Callable[[], list[str]]) -> list[str]:
+def at_rest(wrong: Callable[[], list[str]], patience_s: float) -> list[str]:
     """What is still wrong although there was time, the garbage collector's included."""
-    until = time.monotonic() + PATIENCE_S
+    until = time.monotonic() + patience_s
     while (found := wrong()) and time.monotonic() < until:
         time.sleep(0.5)
     return found

@@ -106,7 +106,7 @@ class Monkey:
         return self._delete_pods(self._draw.sample(pods, min(1, len(pods))))
 
     def _node(self) -> bool:
-        return self._delete_pods(self._nodes.lose(self._draw.choice(self._nodes.names)))
+        return self._delete_pods(self._nodes.lose(self._draw))
 
     def _attempt(self) -> bool:
         names = self._jobs.attempts()
@@ -157,15 +157,14 @@ class Monkey:
     def _etcd(self) -> bool:
         return self._restart("etcd")
 
-    def _snapshot_(self) -> None:
-        self._snapshot = self._folder / "etcd.db"
-        hack("cluster", "snapshot", str(self._snapshot), "--name", self._plane)
-
     def _restore(self) -> bool:
+        """The first time a snapshot is taken, the next time it is what there is."""
         if self._snapshot is None:
-            self._snapshot_()
+            self._snapshot = self._folder / "etcd.db"
+            hack("cluster", "snapshot", str(self._snapshot), "--name", self._plane)
             return False
         hack("cluster", "restore", str(self._snapshot), "--name", self._plane)
+        self._nodes.boot()
         self._snapshot = None
         return True
 

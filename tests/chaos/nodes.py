@@ -7,6 +7,7 @@ was lost, and what was made twice.
 import random
 import threading
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 from apiserver.standin_node import StandInNode
@@ -70,13 +71,29 @@ class Nodes(StandInNode):
         self._batch, self._custom = client.BatchV1Api(api), client.CustomObjectsApi(api)
         self.volume, self.names = volume, [f"node-{n}" for n in range(5)]
         self.pods: dict[str, str] = {}
+        self._told: dict[str, threading.Event] = {}
         self._random = random.Random(seed)  # noqa: S311
 
-    def lose(self, node: str) -> list[str]:
-        """The pods of a node that goes away."""
-        return [pod for pod, where in list(self.pods.items()) if where == node]
+    def lose(self, draw: random.Random) -> list[str]:
+        """The pods of a node that goes away, one of those that have any."""
+        placed = dict(self.pods)
+        node = draw.choice(sorted(set(placed.values())) or [""])
+        return [pod for pod, where in placed.items() if where == node]
+
+    def boot(self) -> None:
+        """Every pod is begun anew: the API server has gone back in time, and the nodes with it."""
+        told, self._told = self._told, {}
+        for stop in told.values():
+            stop.set()
+
+    def _run(self) -> None:
+        while not self._stop.wait(0.01):
+            with suppress(client.ApiException, HTTPError):
+                self._watch(self._told)
 
     def _play(self, pod: Any, stop: threading.Event) -> None:
+        if pod.status.phase in ("Succeeded", "Failed"):
+            return
         given = StageInput.from_json(pod.spec.containers[0].args[0])
         notes, name = pod.metadata.annotations, pod.metadata.name
         claim = notes[labels.CLAIM]

@@ -59,7 +59,9 @@ def _attempts(jobs: Jobs) -> Iterator[str]:
     for attempt in jobs.batch.list_namespaced_job(jobs.namespace).items:
         owner = attempt.metadata.owner_references[0].uid
         if owner not in uids:
-            yield f"attempt {attempt.metadata.name}: its job is gone"
+            meta = attempt.metadata
+            since = f"{meta.creation_timestamp}, to be deleted since {meta.deletion_timestamp}"
+            yield f"attempt {meta.name} of {since}: its job is gone"
         ended = {c.type for c in attempt.status.conditions or []} & {"Complete", "Failed"}
         if not ended and not attempt.metadata.deletion_timestamp:
             yield f"attempt {attempt.metadata.name}: under way, and every job is at its end"

@@ -129,7 +129,8 @@ def test_reasons_of_stages_are_those_of_the_operator() -> None:
         | reasons("plan/limits.py", "NO_PROGRESS = ")
         | reasons("api/status.py", "GATE_FAILED: Final = ")
     )
-    assert set(re.findall(r"^\| `(\w+)` \|", told, re.M)) == given | {"Built", "Cached"}
+    told_of = set(re.findall(r"^\| `(\w+)` \|", told, re.M))
+    assert told_of == given - PENDING | {"Built", "Cached"}
 
 
 def test_reasons_of_jobs_are_those_of_the_operator() -> None:

@@ -13,7 +13,7 @@ from olive_cli.run.place import Place, Runtime
 from olive_operator.api.seen import JobSeen
 from olive_operator.api.spec import Spec
 from olive_operator.api.status import Status
-from olive_operator.build import attempt
+from olive_operator.build import StoreMount, attempt
 from olive_operator.config import Config, Images
 from olive_operator.plan.graph import graph
 from olive_operator.plan.keys import addresses
@@ -80,7 +80,7 @@ def fetch_model(source: str, here: Place) -> dict[str, str]:
     address = addresses([stage], {})[stage.name]
     assert address
     job = JobSeen("", "tiny", "", 1, body, Status())
-    manifest = attempt(job, stage, address, 1, "olive-store", Config(Images("", "", "")))
+    manifest = attempt(job, stage, address, 1, StoreMount("olive-store"), Config(Images("", "", "")))
     container = manifest["spec"]["template"]["spec"]["containers"][0]
     return here.given(container, stage.name)
 

@@ -1,7 +1,7 @@
-"""How long an attempt may run, be silent, and wait for its image: kept by the operator's own clock."""
+"""How long an attempt may run, be silent, and wait for its image, by the operator's own clock."""
 
 import pytest
-from builders import CONFIG, World
+from builders import NOON, World
 
 from olive_contract.stage import Progress
 
@@ -88,5 +88,5 @@ def test_image_that_is_not_there_is_waited_for_as_long_as_it_may_come() -> None:
 
 @pytest.mark.parametrize("waiting", ["InvalidImageName", "ErrImageNeverPull"])
 def test_image_that_can_never_come_is_not_waited_for(waiting: str) -> None:
-    world = fetching().pod("fetch/model", waiting=waiting, createdAt=CONFIG and World().now)
+    world = fetching().pod("fetch/model", waiting=waiting, createdAt=NOON)
     assert world.stage("fetch/model").failures == 1

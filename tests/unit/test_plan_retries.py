@@ -1,4 +1,4 @@
-"""What follows each class of failure: the whole policy as a table, then what it comes to in a job."""
+"""What follows each class of failure: the policy as a table, and what it comes to in a job."""
 
 from datetime import timedelta
 
@@ -121,7 +121,7 @@ def test_failure_that_is_due_at_once_asks_what_every_beginning_asks() -> None:
 
 
 def test_other_adapters_go_on_while_one_waits_for_its_next_try() -> None:
-    world = World(adapters=[adapter("travel"), adapter("food")]).settle()
+    world = World(adapters=[adapter("travel"), adapter("food")], retry={"backoff": "1h"}).settle()
     world.fail("fetch/food", F.STAGE_ERROR)
     world.finish("fetch/model", "quantize", "export", "fetch/travel", "check/travel")
     world.finish("finetune/travel")

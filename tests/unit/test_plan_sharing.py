@@ -1,4 +1,6 @@
-"""Jobs that need the same artifact: one makes it, whoever has begun; nothing waits for who cannot."""
+"""Jobs that need the same artifact: whoever has begun makes it; nobody waits for who cannot."""
+
+from typing import Any
 
 from builders.cluster import Cluster
 from builders.passes import Operator
@@ -6,7 +8,7 @@ from builders.passes import Operator
 from olive_contract.failures import FailureClass
 from olive_operator.api.status import StageStatus
 
-ALONE = {"serve": None, "evaluate": None, "adapters": []}
+ALONE: dict[str, Any] = {"serve": None, "evaluate": None, "adapters": []}
 MODEL = "fetch/model"
 
 

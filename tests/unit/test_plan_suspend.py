@@ -1,10 +1,11 @@
-"""A job that is suspended, one that goes by itself when it has finished, and edits that are undone."""
+"""A job that is suspended, one that goes when it has finished, and edits that are undone."""
 
 from datetime import timedelta
 
 from builders import World, adapter
 
 from olive_contract.failures import FailureClass
+from olive_contract.stage import Report
 
 
 def plain(**sections: object) -> World:
@@ -44,8 +45,11 @@ def test_gpu_time_of_what_suspending_ended_is_told() -> None:
 
 def test_what_ends_while_the_job_is_suspended_counts() -> None:
     world = plain().run("fetch/model")
-    world.edit_unseen(serve=None, evaluate=None, suspend=True).finish("fetch/model")
+    world.edit_unseen(serve=None, evaluate=None, suspend=True)
+    made = Report("Succeeded", key="0" * 64).to_json()
+    world.pod("fetch/model", phase="Succeeded", startedAt=world.now, output=made)
     assert world.stage("fetch/model").state == "Succeeded"
+    assert world.stage("quantize").reason == "Suspended"
 
 
 def test_suspending_a_job_that_is_done_changes_nothing() -> None:

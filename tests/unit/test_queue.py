@@ -3,6 +3,8 @@
 import asyncio
 from typing import TypeVar
 
+import pytest
+
 from olive_operator.queue import Queue
 
 K = TypeVar("K")
@@ -98,3 +100,19 @@ async def test_closed_queue_lets_everyone_go_whatever_is_due() -> None:
     async with asyncio.timeout(5):
         assert await getting is None
         assert await queue.get() is None
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_worker_that_is_cancelled_while_a_key_comes_ends(turns: int) -> None:
+    queue: Queue[str] = Queue()
+    queue.add_after("much later", 1000)
+    worker = asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    queue.add("now")
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    if worker.done():
+        return
+    worker.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await worker
