@@ -25,11 +25,11 @@ from . import jobs as written
 from .hostile import mutated, spec_schema
 from .operators import Jobs
 
-COUNT = int(os.environ.get("HOSTILE_SPECS", "1500"))
+COUNT = int(os.environ.get("HOSTILE_SPECS", "500"))
 SEED = int(os.environ.get("HOSTILE_SEED", "1"))
 AT_ONCE = 16
 SMALL = 12
-"""Stages of a job that is followed to its end."""
+"""Stages of a job that is followed to its end, and attempts that the API server is asked about."""
 
 
 async def test_operator_takes_what_the_api_server_admits(apiserver: Path, jobs: Jobs) -> None:
@@ -101,12 +101,10 @@ class Trial:
         assert record.seen is not None, record.mistake
         job = record.seen
         found = plan(Seen(job), CONFIG, NOON)
-        for manifest in found.create:
-            if manifest["kind"] == "Job":
-                there = await self._dry(
-                    f"/apis/batch/v1/namespaces/{self._namespace}/jobs", manifest
-                )
-                assert there is not None, f"its attempt is refused: {json.dumps(manifest)}"
+        attempts = [m for m in found.create if m["kind"] == "Job"]
+        for manifest in attempts[:SMALL]:
+            there = await self._dry(f"/apis/batch/v1/namespaces/{self._namespace}/jobs", manifest)
+            assert there is not None, f"its attempt is refused: {json.dumps(manifest)}"
         if len(found.status.stages) <= SMALL:
             comes_to_its_end(job)
             self.ended += 1

@@ -80,7 +80,9 @@ def fetch_model(source: str, here: Place) -> dict[str, str]:
     address = addresses([stage], {})[stage.name]
     assert address
     job = JobSeen("", "tiny", "", 1, body, Status())
-    manifest = attempt(job, stage, address, 1, StoreMount("olive-store"), Config(Images("", "", "")))
+    manifest = attempt(
+        job, stage, address, 1, StoreMount("olive-store"), Config(Images("", "", ""))
+    )
     container = manifest["spec"]["template"]["spec"]["containers"][0]
     return here.given(container, stage.name)
 
