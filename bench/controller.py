@@ -46,7 +46,9 @@ def main() -> None:
     parser.add_argument("--longest-s", type=float, default=30, help="of a stage's run")
     parser.add_argument("--places", type=int, default=310, help="pods that run at a time")
     parser.add_argument("--rest-s", type=float, default=REST_S, help="how long rest is watched")
-    parser.add_argument("--checkout", type=Path, default=ROOT, help="whose operator is measured")
+    parser.add_argument(
+        "--checkout", type=Path, default=ROOT, help="whose operator is measured; not kept if other"
+    )
     parser.add_argument("--no-keep", action="store_true", help="leave bench/results as it is")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the cluster is taken down
@@ -62,10 +64,11 @@ def main() -> None:
         ):
             bench = Bench(cluster, operator, observer, Path(folder), number)
             result = bench.measure(arguments.rest_s)
-        found.append({"places": arguments.places, "longest_s": arguments.longest_s, **result})
+        asked = {"places": arguments.places, "longest_s": arguments.longest_s}
+        found.append({"bench": "controller", **asked, **result})
         print(table(found))
-        if arguments.no_keep:
-            print(json.dumps({"bench": "controller", **found[-1]}), flush=True)
+        if arguments.no_keep or checkout != ROOT:
+            print(json.dumps(found[-1]), flush=True)
         else:
             keep(f"controller-{number}", found[-1])
     sys.exit(any(result["stuck"] or result["doubled"] for result in found))

@@ -44,6 +44,7 @@ def figures(of: Measured) -> dict[str, Any]:
     created, bare = rate(t for t in of.timeline.first if t > of.burst), max(of.bare.values())
     idle, killed, end = (s.usage["operator"] for s in (of.idle, of.killed, of.end))
     return {
+        "load": round(of.killed.load, 1),
         "jobs": of.jobs,
         "stages": stages,
         "finishes_per_s": round(done / seconds, 1),
@@ -74,6 +75,7 @@ def figures(of: Measured) -> dict[str, Any]:
 COLUMNS: Final[tuple[tuple[str, Callable[[dict[str, Any]], Any]], ...]] = (
     ("jobs", lambda f: f["jobs"]),
     ("stages", lambda f: f["stages"]),
+    ("load", lambda f: f["load"]),
     ("finishes/s", lambda f: f["finishes_per_s"]),
     ("p50 ms", lambda f: f["finish_to_create_ms"]["p50"]),
     ("p99 ms", lambda f: f["finish_to_create_ms"]["p99"]),

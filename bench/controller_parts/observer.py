@@ -1,6 +1,7 @@
 """What the measuring client tells, followed while it comes, and samples of what processes take."""
 
 import json
+import os
 import threading
 import time
 from dataclasses import dataclass
@@ -36,16 +37,20 @@ class Observer:
 
 @dataclass(frozen=True)
 class Sample:
-    """What every process had used at an instant, and how many stages had finished."""
+    """What every process had used at an instant, and how many stages had finished.
+
+    ``load`` is the machine's: processes that run or would, in the last minute, everybody's.
+    """
 
     at: float
     finished: int
     usage: dict[str, Usage]
+    load: float
 
     @staticmethod
     def of(pids: dict[str, int], timeline: Timeline) -> "Sample":
         used = {name: usage(pid) for name, pid in pids.items()}
-        return Sample(time.monotonic(), len(timeline.finished), used)
+        return Sample(time.monotonic(), len(timeline.finished), used, os.getloadavg()[0])
 
 
 def cores(first: Sample, last: Sample) -> dict[str, float]:

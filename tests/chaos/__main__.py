@@ -71,6 +71,10 @@ def soak(count: int, seconds: float, seed: int) -> dict[str, object]:
             left = at_rest(lambda: unfinished(jobs), patience_s)
             wrong = [] if left else at_rest(lambda: violations(jobs, volume), patience_s)
             logs = [operator.log.splitlines() for operator in (first, second)]
+            print(*(f"runs {o.runs}, leads {o.leads()}" for o in (first, second)), sep="; ")
+            if left and os.environ.get("CHAOS_WAITS"):
+                print(kubeconfig, flush=True)
+                time.sleep(600)
     crashed = [line for log in logs for line in log if "Traceback" in line]
     if left or wrong or crashed:
         print("\n".join(line for log in logs for line in log[-20:]))

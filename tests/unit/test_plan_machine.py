@@ -31,7 +31,7 @@ COMMON: dict[str, Any] = {
     "print_blob": True,
 }
 settings.register_profile(
-    "gate", max_examples=30, stateful_step_count=30, derandomize=True, database=None, **COMMON
+    "gate", max_examples=60, stateful_step_count=30, derandomize=True, database=None, **COMMON
 )
 settings.register_profile("long", max_examples=3000, stateful_step_count=60, **COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
@@ -92,7 +92,7 @@ class Machine(RuleBasedStateMachine):
         self.spent: dict[str, int] = {}
         self.served: dict[str, set[str]] = {}
         self.mounted: dict[str, str] = {}
-        self.blind = False
+        self.blind = self.full = False
 
     # People
 
@@ -171,6 +171,11 @@ class Machine(RuleBasedStateMachine):
         self.operator.refusing ^= {stage}
 
     # The cluster
+
+    @rule()
+    def have_no_room(self) -> None:
+        """No pod finds a node, until one day they all do."""
+        self.full = not self.full
 
     @rule(rounds=st.integers(1, 4))
     def go_well(self, rounds: int) -> None:
@@ -302,6 +307,7 @@ class Machine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """The faults stop, and every job comes to its end."""
         self.operator.refusing.clear()
+        self.full = False
         for name in list(self.passes):
             self._go_on(name, 1000)
         self.catch_up()
@@ -380,7 +386,8 @@ class Machine(RuleBasedStateMachine):
                 assert [a for a in under_way if a.name not in attempts], stage
             elif stage.state == State.PENDING and stage.reason in ("PodNotCreated", "Scheduling"):
                 assert there is not None, stage
-        if status.phase in (Phase.SUSPENDED, Phase.READY, Phase.FAILED):
+        at_its_end = status.phase in (Phase.SUSPENDED, Phase.READY, Phase.FAILED)
+        if job.spec.suspend or at_its_end:
             assert all(a.deleting or a.ended for a in attempts.values())
 
     # How steps are made
@@ -432,6 +439,8 @@ class Machine(RuleBasedStateMachine):
             return False
         elif attempt.suspended:
             cluster.suspend(name, False)
+        elif not attempt.begun and self.full:
+            cluster.pod(name, unschedulable="0/2 nodes are available: 2 Insufficient cpu.")
         elif not attempt.begun:
             cluster.start(name)
         elif attempt.stage in NEVER_COMES_RIGHT:
