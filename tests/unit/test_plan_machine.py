@@ -59,8 +59,6 @@ CHANGES: tuple[dict[str, Any], ...] = (
     {"gpu": {"count": 2}},
     {"storage": {}},
     {"storage": {"claim": "shared"}},
-    {"suspend": True},
-    {"suspend": False},
     {"retry": {"limit": 0}},
     {"timeouts": {"export": "1m"}},
     {"ttlAfterFinished": "1m"},
@@ -118,6 +116,11 @@ class Machine(RuleBasedStateMachine):
         if name in self.cluster.jobs:
             self.sections[name] = {**self.sections[name], **change}
             self.cluster.edit(name, **self.sections[name])
+
+    @rule(name=st.sampled_from(NAMES))
+    def suspend_or_resume(self, name: str) -> None:
+        suspended = self.sections.get(name, {}).get("suspend", False)
+        self.edit(name, {"suspend": not suspended})
 
     @rule(name=st.sampled_from(NAMES))
     def annotate_retry(self, name: str) -> None:
@@ -186,6 +189,8 @@ class Machine(RuleBasedStateMachine):
             for name in NAMES:
                 self.roll_out(name)
                 self.look(name)
+            if not (self.cluster.behind or self.passes):
+                self._no_work_is_done_twice()
 
     @rule(data=st.data())
     def start(self, data: st.DataObject) -> None:
@@ -349,7 +354,7 @@ class Machine(RuleBasedStateMachine):
         return True
 
     def _no_work_is_done_twice(self) -> None:
-        """Whenever nothing is to be looked at."""
+        """When every job has been looked at."""
         at_work = [a for a in self.cluster.under_way() if a.begun and not a.deleting]
         most = Counter((a.claim, a.address) for a in at_work).most_common(1)
         assert not most or most[0][1] == 1, at_work
