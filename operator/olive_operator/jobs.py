@@ -25,8 +25,8 @@ from olive_operator.watching import Poke
 
 log = logging.getLogger("olive.jobs")
 
-_LIST_SECONDS: Final = 60.0
-"""kopf does not tell what was deleted while it could not watch; a list does."""
+_CALM_SECONDS: Final = 1.0
+"""Between a doubt and the list that ends it: doubts come in flocks."""
 _STUCK_SECONDS: Final = 30.0
 
 
@@ -65,17 +65,17 @@ class Jobs:
                     loop.call_soon_threadsafe(task.cancel)
 
     def doubt(self) -> None:
-        """Another watch could not go on where it was, so kopf's may have missed something too."""
+        """A job may be gone without a word: kopf does not tell what was deleted while it could not
+        watch. It has listed anew, or another watch had to, or a write did not find its job."""
         self._doubted.set()
 
     async def _list(self) -> None:
-        """List once what kopf then tells changes of; and again and again what it does not tell."""
+        """List once what kopf then tells changes of; and again what it does not tell."""
         await self._of_each_namespace(watching.list_all)
         self.listed.set()
         while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_LIST_SECONDS):  # wait_for may lose a cancellation
-                    await self._doubted.wait()
+            await self._doubted.wait()
+            await asyncio.sleep(_CALM_SECONDS)
             self._doubted.clear()
             await self._of_each_namespace(watching.forget_gone)
 
@@ -98,6 +98,8 @@ class Jobs:
 
     def _take(self, what: str | None, body: Body) -> None:
         """In our own loop: what kopf has told."""
+        if what is None:  # kopf has listed, and not only watched
+            self.doubt()
         key, version = kinds.key_of(body), kinds.version_of(body)
         known = self._cache.get(JOB, key)
         if what == "DELETED":
@@ -153,6 +155,20 @@ async def _configure(settings: kopf.OperatorSettings, **_: Any) -> None:
     settings.peering.standalone = True
     settings.watching.server_timeout = 300
     settings.process.ultimate_exiting_timeout = None
+    settings.persistence.diffbase_storage = _NoDiffs()
+
+
+class _NoDiffs(kopf.DiffBaseStorage):
+    """kopf would copy every job at every change of its status, to compare it with nothing."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        return kopf.BodyEssence()
+
+    def fetch(self, **_: Any) -> kopf.BodyEssence | None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        pass
 
 
 async def _login(**given: Any) -> kopf.ConnectionInfo | None:

@@ -27,7 +27,7 @@ from olive_operator.reservations import Reservations
 
 log = logging.getLogger("olive.reconcile")
 
-WORKERS = 16
+WORKERS = 32
 _SILENT_AFTER = timedelta(seconds=30)
 """A Job whose pod has not come by then may have been refused one: an Event says why. Where much is
 made at once pods take a while, and listing events is dear."""
@@ -42,10 +42,12 @@ class Reconciler:
         cache: Cache,
         cluster: Cluster,
         config: Config,
+        doubt: Callable[[], None],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        """``doubt`` is called where a job that is known may be gone."""
         self._queue, self._cache, self._cluster = queue, cache, cluster
-        self._config, self._clock = config, clock
+        self._config, self._doubt, self._clock = config, doubt, clock
         self._inquiries = Inquiries(cluster, queue, config.progressSeconds)
         self._reserved = Reservations(time.monotonic)
         self._backoffs: dict[JobKey, Backoff] = {}
@@ -185,6 +187,8 @@ class Reconciler:
         """Soon, where the pass was late or the API server refused an attempt: later each time."""
         if not done.stale:
             self._refused[key] = done.refused
+        elif self._backoff(key).failures:  # once, something was faster; twice, the job is not there
+            self._doubt()
         if done.stale or done.refused:
             self._queue.add_after(key, self._backoff(key).next())
         else:

@@ -59,17 +59,17 @@ async def run(config: Config, liveness: str | None) -> None:
         queue: Queue[JobKey] = Queue()
         cache = Cache()
         cluster = KubernetesCluster(server, http)
-        reconciler = Reconciler(queue, cache, cluster, config)
-        metrics.watch_queue(lambda: len(queue))
-        prometheus_client.REGISTRY.register(reconciler.phases)
 
         def poke(keys: Iterable[JobKey], after: float = 0.0) -> None:
             for key in keys:
                 queue.add_after(key, after) if after else queue.add(key)
 
-        stores = Stores(cache, cluster, config, reconciler.planned, poke)
-        prometheus_client.REGISTRY.register(stores.sizes)
         jobs = Jobs(server, config.namespaces, cache, poke, liveness)
+        reconciler = Reconciler(queue, cache, cluster, config, jobs.doubt)
+        stores = Stores(cache, cluster, config, reconciler.planned, poke)
+        metrics.watch_queue(lambda: len(queue))
+        prometheus_client.REGISTRY.register(reconciler.phases)
+        prometheus_client.REGISTRY.register(stores.sizes)
         watchers = [
             Watcher(server, kind, where, cache, poke, jobs.doubt)
             for kind in WATCHED.values()

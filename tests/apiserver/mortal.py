@@ -110,7 +110,7 @@ async def lives(
 async def _life(server: ApiServer, cluster: Mortal, namespace: str, config: Config) -> None:
     queue: Queue[JobKey] = Queue()
     cache = Cache()
-    reconciler = Reconciler(queue, cache, cluster, config)
+    reconciler = Reconciler(queue, cache, cluster, config, lambda: None)
 
     def poke(keys: Iterable[JobKey], after: float = 0.0) -> None:
         for key in keys:

@@ -221,11 +221,11 @@ class Cluster:
         hack("cluster", "volumes", "1", "--tmpfs", size, "--size", "1Gi")
         return "tmpfs"
 
-    def operator_pids(self) -> list[int]:
-        """The operator's processes on this machine."""
+    def leading_pid(self) -> int:
+        """The process on this machine that holds the operator's Lease; 0 if there is none."""
+        lease = self._leases.read_namespaced_lease("olive-operator", "olive-system")
         pods = self.pods("app.kubernetes.io/name=olive-operator", "olive-system")
-        uids = [p.metadata.uid for p in pods]
-        found = []
+        uids = [p.metadata.uid for p in pods if p.metadata.name == lease.spec.holder_identity]
         for process in Path("/proc").glob("[0-9]*"):
             try:
                 groups = (process / "cgroup").read_text()
@@ -233,8 +233,8 @@ class Cluster:
             except OSError:
                 continue
             if b"olive_operator" in words and any(uid in groups for uid in uids):
-                found.append(int(process.name))
-        return found
+                return int(process.name)
+        return 0
 
     def run_kubectl(self, *arguments: str, stdin: Any = None) -> str:
         """What kubectl answers in this namespace."""
@@ -273,6 +273,10 @@ class Cluster:
     @property
     def _core(self) -> Any:
         return client.CoreV1Api(self.api)
+
+    @property
+    def _leases(self) -> Any:
+        return client.CoordinationV1Api(self.api)
 
     @property
     def _batch(self) -> Any:
