@@ -35,13 +35,13 @@ class Objects:
 class Done:
     """What has come of it so far, whatever comes of the rest.
 
-    ``objects``: those that were written, as the API server then has them; ``status``: the job's is
-    among them. ``stale``: the job was no longer what was planned from. ``refused``: why an attempt
-    was not taken, by its name.
+    ``objects``: those that were written, as the API server then has them. ``version``: the job's,
+    with the status that was planned; 0 if that was not written. ``stale``: the job was no longer
+    what was planned from. ``refused``: why an attempt was not taken, by its name.
     """
 
     objects: list[Manifest] = field(default_factory=list)
-    status: bool = False
+    version: int = 0
     stale: bool = False
     refused: dict[str, str] = field(default_factory=dict)
 
@@ -61,9 +61,7 @@ async def carry_out(
         if written is None:
             done.stale = True
             return
-        done.objects.append(written)
-        done.status = True
-        version = int(written["metadata"]["resourceVersion"])
+        done.version = version = int(written["metadata"]["resourceVersion"])
     events = plan.events if write else ()
     if plan.expired:
         await cluster.delete(job.namespace, Ref("OptimizationJob", job.name), job.uid, version)

@@ -8,6 +8,7 @@ import aiohttp
 from olive_operator import labels
 from olive_operator.api.seen import Ref
 from olive_operator.apiserver import ApiError, ApiServer
+from olive_operator.cache import ObjectKey
 
 Manifest = dict[str, Any]
 
@@ -59,11 +60,11 @@ class Cluster(Protocol):
     async def log(self, namespace: str, pod: str) -> list[str]:
         """The last lines of a pod's log; none if there is no log (yet)."""
 
-    async def warning(self, namespace: str, ref: Ref) -> str:
-        """The newest warning about an object, empty if there is none."""
+    async def refusals(self, namespace: str) -> Mapping[str, str]:
+        """Why pods of batch/v1 Jobs were not created lately, by the Job's name."""
 
-    async def local_queue(self, namespace: str, name: str) -> str:
-        """Why this LocalQueue of Kueue cannot be used, empty if it is there."""
+    async def local_queue(self, queue: ObjectKey) -> str:
+        """Why this LocalQueue of Kueue cannot be used, empty if it can."""
 
     async def served(self, address: str) -> frozenset[str] | None:
         """Keys of what the serving pod at ``address`` has loaded; None: no answer."""
@@ -128,17 +129,30 @@ class KubernetesCluster:
             return []
         return text.decode(errors="replace").splitlines()
 
-    async def warning(self, namespace: str, ref: Ref) -> str:
-        about = f"involvedObject.kind={ref.kind},involvedObject.name={ref.name},type=Warning"
+    async def refusals(self, namespace: str) -> Mapping[str, str]:
+        about = "involvedObject.kind=Job,reason=FailedCreate"
         path, query = _PATHS["Event"].format(namespace), [("fieldSelector", about)]
-        try:
-            found = await self._server.request("GET", path, query=query)
-        except ApiError:
-            return ""
-        newest: Manifest = max(found["items"], key=_last_seen, default={})
-        return str(newest.get("message") or "")
+        found = await self._server.request("GET", path, query=query)
+        oldest_first = sorted(found["items"], key=_last_seen)
+        return {e["involvedObject"]["name"]: e.get("message") or "" for e in oldest_first}
 
-    async def local_queue(self, namespace: str, name: str) -> str:
+    async def local_queue(self, queue: ObjectKey) -> str:
+        namespace, name = queue
+        try:
+            found = await self._local_queue(namespace, name)
+        except ApiError as error:
+            if error.passing:
+                raise
+            return f"LocalQueue {name} cannot be looked up: {error}"
+        if isinstance(found, str):
+            return found
+        for condition in (found.get("status") or {}).get("conditions") or ():
+            if (condition["type"], condition["status"]) == ("Active", "False"):
+                return f"LocalQueue {name} is not active: {condition['message']}"
+        return ""
+
+    async def _local_queue(self, namespace: str, name: str) -> Manifest | str:
+        """The LocalQueue, or what is missing."""
         try:
             group = await self._server.request("GET", _KUEUE)
         except ApiError as error:
@@ -151,7 +165,7 @@ class KubernetesCluster:
         version = group["preferredVersion"]["groupVersion"]
         path = f"/apis/{version}/namespaces/{namespace}/localqueues/{name}"
         try:
-            await self._server.request("GET", path)
+            return await self._server.request("GET", path)
         except ApiError as error:
             if error.status != 404:
                 raise
@@ -159,7 +173,6 @@ class KubernetesCluster:
                 f"namespace {namespace} has no LocalQueue {name}; "
                 "create it, or name another in spec.queue"
             )
-        return ""
 
     async def served(self, address: str) -> frozenset[str] | None:
         try:

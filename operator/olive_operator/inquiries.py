@@ -1,8 +1,8 @@
 """What no watch brings, asked beside the passes: a pass waits for no pod and no node.
 
 How far a running stage is stands in its log; what a serving has loaded only it knows; why a pod is
-not made, an Event says; whether a queue is there is looked up. The answers are kept, and a job is
-poked when they have changed.
+not made, an Event says; whether a queue can be used is looked up. The answers are kept, and a job
+is poked when they have changed.
 """
 
 import asyncio
@@ -12,16 +12,18 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from olive_contract.stage import Progress
-from olive_operator.api.seen import Ref
 from olive_operator.cache import JobKey
 from olive_operator.cluster import Cluster
-from olive_operator.localqueues import LocalQueues
+from olive_operator.lookups import Lookups
 from olive_operator.progress import Logs
 from olive_operator.queue import Queue
 
 log = logging.getLogger("olive.inquiries")
 
 WORKERS: Final = 16
+_QUEUE_HOLDS: Final = 30.0
+_REFUSALS_HOLD: Final = 5.0
+"""Seconds for which an answer is good."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +62,15 @@ class Inquiries:
         self._cluster, self._jobs, self._seconds = cluster, jobs, seconds
         self._due: Queue[JobKey] = Queue()
         self._logs = Logs(cluster, seconds, jobs.add)
-        self._queues = LocalQueues(cluster)
+        self._queues = Lookups(cluster.local_queue, _QUEUE_HOLDS)
+        self._refusals = Lookups(cluster.refusals, _REFUSALS_HOLD)
         self._questions: dict[JobKey, Questions] = {}
         self._answers: dict[JobKey, Answers] = {}
 
     def answers(self, key: JobKey, queue: str | None) -> Answers:
         """What is known for a job that names this queue."""
-        progress, known = self._logs.progress(key), self._queues.known(key[0], queue)
-        return replace(self._told(key), progress=progress, queue=known)
+        known = self._queues.known((key[0], queue)) if queue else ""
+        return replace(self._told(key), progress=self._logs.progress(key), queue=known)
 
     def _told(self, key: JobKey) -> Answers:
         """What the job was last poked for."""
@@ -126,16 +129,11 @@ class Inquiries:
         return frozenset.intersection(*known) if known and len(known) == len(answers) else None
 
     async def _said(self, key: JobKey, jobs: tuple[str, ...]) -> Mapping[str, str]:
-        warnings = await asyncio.gather(
-            *(self._cluster.warning(key[0], Ref("Job", name)) for name in jobs)
-        )
-        return {name: said for name, said in zip(jobs, warnings, strict=True) if said}
+        said = await self._refusals.look(key[0]) if jobs else None
+        return {name: said[name] for name in jobs if name in said} if said else {}
 
     async def _queue(self, namespace: str, name: str) -> str | None:
-        if not name:
-            return None
-        await self._queues.look(namespace, name)
-        return self._queues.known(namespace, name)
+        return await self._queues.look((namespace, name)) if name else None
 
 
 _NONE: Final = Answers()

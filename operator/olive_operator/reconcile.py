@@ -20,6 +20,7 @@ from olive_operator.inquiries import Inquiries, Questions
 from olive_operator.kept import JobRecord
 from olive_operator.kinds import JOB, WATCHED
 from olive_operator.observe import observe
+from olive_operator.pace import Pace
 from olive_operator.plan import Plan, plan
 from olive_operator.plan.graph import claim_of
 from olive_operator.queue import Queue
@@ -52,6 +53,7 @@ class Reconciler:
         self._reserved = Reservations(time.monotonic)
         self._backoffs: dict[JobKey, Backoff] = {}
         self._written: dict[JobKey, float] = {}
+        self._informing: Pace[JobKey] = Pace(writes.INFORMING_A_SECOND)
         self._refused: dict[JobKey, dict[str, str]] = {}
         self.phases = metrics.Phases()
         self.planned: dict[JobKey, JobSeen] = {}
@@ -120,6 +122,8 @@ class Reconciler:
         if wait is None:
             return False
         left = self._written.get(key, float("-inf")) + wait - time.monotonic()
+        if left <= 0 and wait > 0:
+            left = self._informing.wait(key)
         if left > 0:
             self._queue.add_after(key, left)
         return left <= 0
@@ -154,17 +158,14 @@ class Reconciler:
         key = (job.namespace, job.name)
         for manifest in done.objects:
             self._poke_others(key, self._keep(manifest))
+        if done.version:
+            self._wrote(job, found.status, done.version)
         for attempt in attempts:
             seen = self._cache.get("Job", (job.namespace, attempt.name)) is not None
             if seen or done.stale or attempt.name in done.refused:
                 self._reserved.release(job, attempt)
             if not seen:
                 self._poke_others(key, self._cache.waiting(job.namespace, attempt.address))
-        if done.status:
-            self._written[key] = time.monotonic()
-            metrics.count(job.namespace, job.status, found.status)
-            for address in _dealt_with(job.status, found.status):
-                self._poke_others(key, self._cache.waiting(job.namespace, address))
 
     def _keep(self, manifest: Manifest) -> set[JobKey]:
         """An object as the API server has answered it: nobody needs to wait for the watch."""
@@ -173,11 +174,19 @@ class Reconciler:
         known = self._cache.get(kind, key)
         if known and known.version >= version:
             return set()  # its watch was faster
-        if kind == JOB:
-            if known is None or known.uid != uid:
-                return set()
-            return self._cache.put(JOB, key, version, uid, kinds.job(manifest, known.record))
         return self._cache.made(kind, key, version, uid, WATCHED[kind].record(manifest))
+
+    def _wrote(self, job: JobSeen, status: Status, version: int) -> None:
+        """The job has this status now, whenever its watch may tell so."""
+        key, known = (job.namespace, job.name), self._cache.get(JOB, (job.namespace, job.name))
+        if known and known.uid == job.uid and known.version < version:
+            record = JobRecord(replace(job, status=status))
+            self._cache.put(JOB, key, version, job.uid, record)
+        self._written[key] = time.monotonic()
+        self._informing.drop(key)
+        metrics.count(job.namespace, job.status, status)
+        for address in _dealt_with(job.status, status):
+            self._poke_others(key, self._cache.waiting(job.namespace, address))
 
     def _poke_others(self, key: JobKey, keys: Set[JobKey]) -> None:
         for other in keys - {key}:
@@ -215,6 +224,7 @@ class Reconciler:
     def _forget(self, key: JobKey) -> None:
         self._cache.waits(key, frozenset())
         self._inquiries.forget(key)
+        self._informing.drop(key)
         for known in (self._backoffs, self._written, self._refused, self.phases.of, self.planned):
             known.pop(key, None)
 

@@ -66,6 +66,10 @@ class Team:
         }
         self._apply("ResourceFlavor", "default", {})
         self._apply("ClusterQueue", self.name, body)
+        return self.local_queue()
+
+    def local_queue(self) -> "Team":
+        """Without a ClusterQueue behind it, if there is none yet."""
         self._apply("LocalQueue", self.name, {"clusterQueue": self.name})
         return self
 
@@ -176,7 +180,7 @@ def test_a_queue_that_is_not_there_makes_no_attempt_and_another_that_is_goes_on(
     jobs.create("travel", queued(team, queue="typo"))
     status = jobs.await_ready("travel", "Stalled")
     told = next(c for c in status["conditions"] if c["type"] == "Stalled")
-    assert told["reason"] == "QueueNotFound"
+    assert told["reason"] == "QueueUnavailable"
     assert told["message"] == (
         f"fetch/model: namespace {jobs.namespace} has no LocalQueue typo; "
         "create it, or name another in spec.queue"
@@ -185,6 +189,17 @@ def test_a_queue_that_is_not_there_makes_no_attempt_and_another_that_is_goes_on(
     team.queue(gpus=1)
     jobs.edit("travel", queued(team))
     jobs.await_ready("travel")
+
+
+def test_a_queue_with_nothing_behind_it_is_told_in_kueues_words(
+    jobs: Jobs, node: StandInNode, operator: Operator, team: Team, ml: Kubectl
+) -> None:
+    team.local_queue()
+    ml("wait", f"localqueue/{team.name}", "--for=condition=Active=False", "--timeout=30s")
+    jobs.create("travel", queued(team))
+    told = awaits(jobs, "travel", "fetch/model", "QueueUnavailable")["message"]
+    assert told.startswith(f"LocalQueue {team.name} is not active: "), told
+    assert jobs.attempts() == []
 
 
 def test_the_example_runs_by_way_of_its_queue(

@@ -178,7 +178,7 @@ def live(ml: Kubectl, jobs: Jobs, node: StandInNode, asked: AuditLog) -> None:
 def others(jobs: Jobs) -> None:
     """A queue and a priority that are not there, and a job that goes when it is done."""
     jobs.create("queued", wanted(serve=None, queue="team-a"))
-    awaits(jobs, "queued", "fetch/model", "QueueNotFound")
+    awaits(jobs, "queued", "fetch/model", "QueueUnavailable")
     jobs.create("urgent", wanted(rank=2, serve=None, priorityClassName="missing"))
     awaits(jobs, "urgent", "fetch/model", "PodRefused")
     jobs.create("passing", wanted(rank=4, serve=None, evaluate=None, ttlAfterFinished="0s"))

@@ -13,7 +13,7 @@ def test_it_says_so_and_makes_no_attempt_until_the_queue_is_left_out(
     status = jobs.await_ready("travel", "Stalled")
     told = next(c for c in status["conditions"] if c["type"] == "Stalled")
     assert (told["reason"], told["message"]) == (
-        "QueueNotFound",
+        "QueueUnavailable",
         "fetch/model: spec.queue names team-a, but Kueue is not installed in this cluster; "
         "install it, or leave queue out",
     )

@@ -87,15 +87,15 @@ async def test_records_then_the_status_then_attempts() -> None:
     assert applied == ["apply ConfigMap c", "apply Deployment d", "apply Service s"]
     rest = {"create Job a1", "create Job a2", "delete Job old u9", "tell Ready"}
     assert set(cluster.asked[2:]) - set(applied) == rest
-    assert names(done) == {"r1", "travel", "a1", "a2", "c", "d", "s"}
-    assert done.status
+    assert names(done) == {"r1", "a1", "a2", "c", "d", "s"}
+    assert done.version == 8
 
 
 async def test_nothing_follows_a_status_that_comes_too_late() -> None:
     cluster = Recorded(stale=True)
     done = await carried_out(cluster)
     assert cluster.asked == ["create Artifact r1", "status over 7"]
-    assert (done.stale, done.status, names(done)) == (True, False, {"r1"})
+    assert (done.stale, done.version, names(done)) == (True, 0, {"r1"})
 
 
 async def test_without_a_status_there_is_no_news() -> None:
@@ -124,8 +124,8 @@ async def test_failure_ends_the_pass_but_not_what_goes_on_beside_it(
     cluster = Recorded(refused)
     done = await carried_out(cluster)
     assert cluster.asked[-1] == "failed"
-    assert {"r1", "travel", "a2"} <= names(done), "what was done is known all the same"
-    assert done.status
+    assert {"r1", "a2"} <= names(done), "what was done is known all the same"
+    assert done.version == 8
     assert not done.refused
 
 

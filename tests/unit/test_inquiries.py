@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from olive_contract.stage import Progress
-from olive_operator.api.seen import Ref
 from olive_operator.cache import JobKey
 from olive_operator.inquiries import Answers, Inquiries, Questions
 from olive_operator.queue import Queue
@@ -22,8 +21,8 @@ class Told:
     def __init__(self) -> None:
         self.logs: dict[str, list[str]] = {}
         self.loaded: dict[str, frozenset[str] | None] = {}
-        self.warnings: dict[str, str] = {}
-        self.asked: list[str] = []
+        self.refused: dict[str, str] = {}
+        self.queues: dict[tuple[str, str], str] = {}
 
     async def log(self, namespace: str, pod: str) -> list[str]:
         return self.logs[pod]
@@ -31,9 +30,11 @@ class Told:
     async def served(self, address: str) -> frozenset[str] | None:
         return self.loaded[address]
 
-    async def warning(self, namespace: str, ref: Ref) -> str:
-        self.asked.append(ref.name)
-        return self.warnings.get(ref.name, "")
+    async def refusals(self, namespace: str) -> dict[str, str]:
+        return dict(self.refused)
+
+    async def local_queue(self, queue: tuple[str, str]) -> str:
+        return self.queues[queue]
 
 
 class Story:
@@ -92,27 +93,25 @@ async def test_what_a_serving_has_loaded(
 ) -> None:
     async with story() as told:
         told.cluster.loaded = loaded
-        told.cluster.warnings = {"j": "something, so that the job is poked"}
+        told.cluster.refused = {"j": "something, so that the job is poked"}
         answers = await told.asked(serving=("a", "b"), without_pod=("j",))
         assert answers.loaded == found
 
 
 async def test_warning_about_a_job_whose_pod_does_not_come() -> None:
     async with story() as told:
-        told.cluster.warnings = {"j1": "exceeded quota"}
+        told.cluster.refused = {"j1": "exceeded quota"}
         found = await told.asked(without_pod=("j1", "j2"))
         assert found.said == {"j1": "exceeded quota"}
 
 
 async def test_question_that_is_no_more_is_neither_asked_nor_answered() -> None:
     async with story() as told:
-        told.cluster.warnings = {"j1": "exceeded quota", "j2": "no such PriorityClass"}
+        told.cluster.refused = {"j1": "exceeded quota", "j2": "no such PriorityClass"}
         await told.asked(without_pod=("j1",))
         told.inquiries.ask(TRAVEL, Questions())
         assert told.inquiries.answers(TRAVEL, None).said == {}
-        told.cluster.asked.clear()
         assert (await told.asked(without_pod=("j2",))).said == {"j2": "no such PriorityClass"}
-        assert set(told.cluster.asked) == {"j2"}
 
 
 async def test_answer_that_cannot_be_had_keeps_nobody_from_the_next(
@@ -120,6 +119,6 @@ async def test_answer_that_cannot_be_had_keeps_nobody_from_the_next(
 ) -> None:
     async with story() as told:
         told.inquiries.ask(("ml", "food"), Questions(serving=("nobody knows it",)))
-        told.cluster.warnings = {"j": "exceeded quota"}
+        told.cluster.refused = {"j": "exceeded quota"}
         assert (await told.asked(without_pod=("j",))).said == {"j": "exceeded quota"}
     assert "ml/food: KeyError" in caplog.text

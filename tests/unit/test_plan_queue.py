@@ -19,7 +19,7 @@ def queued(queue: str | None = "") -> World:
     return world.settle()
 
 
-@pytest.mark.parametrize(("queue", "reason"), [(None, "Scheduling"), (GONE, "QueueNotFound")])
+@pytest.mark.parametrize(("queue", "reason"), [(None, "Scheduling"), (GONE, "QueueUnavailable")])
 def test_no_attempt_is_made_for_a_queue_that_is_not_known_to_be_there(
     queue: str | None, reason: str
 ) -> None:

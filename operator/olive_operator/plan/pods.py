@@ -20,7 +20,7 @@ STALLED: Final = frozenset(
         "ContainerConfig",
         "ImagePull",
         "PodRefused",
-        "QueueNotFound",
+        "QueueUnavailable",
         "Refused",
         "SecretKeyNotFound",
         "SecretNotFound",
@@ -87,7 +87,7 @@ def no_queue(why: str | None) -> Pending | None:
     """Why no attempt may wait in the queue, if none may. ``why`` as in Seen.queue."""
     if why is None:
         return Pending("Scheduling", "its queue is being looked up")
-    return Pending("QueueNotFound", why) if why else None
+    return Pending("QueueUnavailable", why) if why else None
 
 
 def refused(sentence: str) -> Pending:
