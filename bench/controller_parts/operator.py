@@ -42,7 +42,8 @@ class Operator:
     """``python -m olive_operator``, to be killed and started again. ``checkout``: of which."""
 
     def __init__(self, kubeconfig: Path, folder: Path, checkout: Path) -> None:
-        self._environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
+        # As a container that is started again in its pod, it comes back under the same name.
+        self._environment = {**os.environ, "KUBECONFIG": str(kubeconfig), "POD_NAME": "operator-0"}
         self._environment["PYTHONPATH"] = str(checkout / "operator")
         self._config, self._log = folder / "config.yaml", folder / "operator.log"
         self._config.write_text(yaml.safe_dump(_CONFIG))

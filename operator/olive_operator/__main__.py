@@ -1,12 +1,12 @@
 """``python -m olive_operator``: read the command line, open the metrics, start."""
 
 import argparse
-import asyncio
 import logging
 import sys
 from pathlib import Path
 
 import prometheus_client
+import uvloop
 
 from olive_operator import config, startup
 
@@ -38,7 +38,7 @@ def main() -> None:
         print(f"olive-operator: {options.config}: {error}", file=sys.stderr)
         sys.exit(2)
     prometheus_client.start_http_server(options.metrics_port)
-    asyncio.run(startup.run(settings, options.liveness))
+    uvloop.run(startup.run(settings, options.liveness))
 
 
 if __name__ == "__main__":

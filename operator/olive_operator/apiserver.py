@@ -5,20 +5,19 @@ what is deleted is named by its uid, and a status is written over one version on
 """
 
 import asyncio
-import json
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import aiohttp
-from kubernetes.aio.client import ApiClient
+import orjson
 
 from olive_operator.backoff import Backoff
+from olive_operator.connection import Connection, Query
 
 log = logging.getLogger("olive.apiserver")
 
 Body = dict[str, Any]
-Query = Sequence[tuple[str, str]]
 
 JSON = "application/json"
 _PASSING = frozenset({429, 502, 503, 504})
@@ -41,7 +40,7 @@ class ApiError(Exception):
     def told(cls, status: Body) -> "ApiError":
         """What a watch tells in its stream instead of by the answer's code."""
         after = (status.get("details") or {}).get("retryAfterSeconds") or 0
-        return cls(status.get("code") or 500, json.dumps(status), float(after))
+        return cls(status.get("code") or 500, orjson.dumps(status).decode(), float(after))
 
     @property
     def passing(self) -> bool:
@@ -50,16 +49,19 @@ class ApiError(Exception):
 
 
 class ApiServer:
-    """The API server that ``api`` has the address and the credentials of.
+    """The API server at the other end of the connection.
 
     ``may_write`` is called before every request that could change something, and raises where this
     process must not. ``tries``: how often a request is sent that finds no answer.
     """
 
     def __init__(
-        self, api: ApiClient, may_write: Callable[[], None] = lambda: None, tries: int = _TRIES
+        self,
+        connection: Connection,
+        may_write: Callable[[], None] = lambda: None,
+        tries: int = _TRIES,
     ) -> None:
-        self._api, self._may_write, self._tries = api, may_write, tries
+        self._connection, self._may_write, self._tries = connection, may_write, tries
         self._silent = False
 
     async def request(
@@ -74,7 +76,7 @@ class ApiServer:
     ) -> Body:
         """The answer's body. ApiError if it is refused, or if there is none after all tries."""
         text = await self.text(method, path, body, query, content_type, accept, seconds)
-        found: Body = json.loads(text)
+        found: Body = orjson.loads(text)
         return found
 
     async def text(
@@ -119,7 +121,7 @@ class ApiServer:
             response = await self._send("GET", path, None, query, JSON, accept, limits)
             async with response:
                 async for line in response.content:
-                    yield json.loads(line)
+                    yield orjson.loads(line)
         except _LOST as error:
             raise ApiError(0, _no_answer(error)) from error
 
@@ -133,20 +135,12 @@ class ApiServer:
         accept: str,
         limits: aiohttp.ClientTimeout,
     ) -> aiohttp.ClientResponse:
-        request = await self._api.param_serialize(
-            method,
-            path,
-            query_params=list(query),
-            header_params={
-                "Accept": accept,
-                "Content-Type": content_type,
-                "Accept-Encoding": "identity",  # compressing costs both sides more than it spares
-            },
-            body=body,
-            auth_settings=["BearerToken"],
-        )
-        sent = await self._api.call_api(*request, _request_timeout=limits)
-        response: aiohttp.ClientResponse = sent.response
+        headers = {
+            "Accept": accept,
+            "Content-Type": content_type,
+            "Accept-Encoding": "identity",  # compressing costs both sides more than it spares
+        }
+        response = await self._connection.send(method, path, query, headers, body, limits)
         if response.status >= 300:
             async with response:
                 said = await response.text(errors="replace")
@@ -175,7 +169,7 @@ def _no_answer(error: BaseException) -> str:
 def _status_of(said: str) -> Body:
     """The Status object that the API server says what is wrong with; a proxy says it otherwise."""
     try:
-        body = json.loads(said)
+        body = orjson.loads(said)
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}

@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 import kopf
+import uvloop
 
 from olive_operator import handlers, kinds, watching
 from olive_operator.apiserver import ApiError, ApiServer, Body
@@ -115,7 +116,7 @@ class Jobs:
         while not self._ended.is_set():
             started = time.monotonic()
             try:
-                asyncio.run(self._operator())
+                uvloop.run(self._operator())
             except asyncio.CancelledError:
                 return
             except Exception as error:

@@ -16,11 +16,12 @@ import prometheus_client
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
-from olive_operator import labels, metrics
+from olive_operator import metrics
 from olive_operator.apiserver import ApiServer
 from olive_operator.cache import Cache, JobKey
 from olive_operator.cluster import KubernetesCluster
 from olive_operator.config import Config
+from olive_operator.connection import connect
 from olive_operator.jobs import Jobs, in_cluster
 from olive_operator.kinds import WATCHED
 from olive_operator.leader import Leader
@@ -44,18 +45,13 @@ async def run(config: Config, liveness: str | None) -> None:
     namespace = lease_namespace(config)
     await _load_credentials()
     told = _told_to_stop()
-    settings = kubernetes_client.Configuration.get_default_copy()
-    settings.connection_pool_maxsize = 0  # every watch holds a connection
-    # Otherwise aiohttp looks for a proxy in the environment and ~/.netrc, in a thread, each time.
-    settings.client_session_kwargs = {"trust_env": False}
     answer = aiohttp.ClientTimeout(total=_SERVING_ANSWER_SECONDS)
     async with (
-        kubernetes_client.ApiClient(settings) as api,
+        connect(kubernetes_client.Configuration.get_default_copy()) as connection,
         aiohttp.ClientSession(timeout=answer) as http,
     ):
-        api.user_agent = labels.FIELD_MANAGER
-        leader = Leader(ApiServer(api, tries=1), namespace, _identity(), config.lease)
-        server = ApiServer(api, leader.must_lead)
+        leader = Leader(ApiServer(connection, tries=1), namespace, _identity(), config.lease)
+        server = ApiServer(connection, leader.must_lead)
         queue: Queue[JobKey] = Queue()
         cache = Cache()
         cluster = KubernetesCluster(server, http)
@@ -149,8 +145,7 @@ def _end_at_once(error: BaseException | None) -> NoReturn:
 
 def _identity() -> str:
     """Who holds the Lease. A pod has one operator at a time: restarted, it takes its own back."""
-    host = socket.gethostname()
-    return host if in_cluster() else f"{host}_{uuid.uuid4()}"
+    return os.environ.get("POD_NAME") or f"{socket.gethostname()}_{uuid.uuid4()}"
 
 
 def lease_namespace(config: Config) -> str:

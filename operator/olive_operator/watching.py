@@ -26,7 +26,7 @@ _SHORTEST_WATCH = 300
 _SILENCE = 80.0
 """Seconds without a line after which a watch is taken for dead: bookmarks come every 60."""
 
-_CALM = 0.5
+_CALM = 1.0
 """Seconds that news may wait for more of their kind: a pod comes to run in five steps."""
 
 

@@ -19,6 +19,7 @@ from olive_operator.apiserver import ApiServer
 from olive_operator.cache import Cache, JobKey
 from olive_operator.cluster import KubernetesCluster, Manifest
 from olive_operator.config import Config
+from olive_operator.connection import connect
 from olive_operator.kinds import JOBS, WATCHED
 from olive_operator.queue import Queue
 from olive_operator.reconcile import Reconciler
@@ -92,7 +93,7 @@ async def lives(
 
     async def go_on() -> None:
         while True:
-            async with kubernetes_client.ApiClient(loaded) as api, aiohttp.ClientSession() as http:
+            async with connect(loaded) as api, aiohttp.ClientSession() as http:
                 cluster = Mortal(ApiServer(api), http, last)
                 cluster.left, cluster.heard = effects, heard
                 await _life(ApiServer(api), cluster, namespace, config)

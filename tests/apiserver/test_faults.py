@@ -16,6 +16,7 @@ from programs import ROOT, hack
 from olive_operator.api.seen import Ref
 from olive_operator.apiserver import ApiError, ApiServer
 from olive_operator.cluster import KubernetesCluster
+from olive_operator.connection import connect
 
 from .kubectl import Kubectl
 from .operators import Jobs, Operator
@@ -121,7 +122,7 @@ def test_job_that_a_restored_backup_does_not_have_is_forgotten(
 async def cluster(apiserver: Path) -> AsyncIterator[KubernetesCluster]:
     loaded = kubernetes_client.Configuration()
     await kubernetes_config.load_kube_config(str(apiserver), client_configuration=loaded)
-    async with kubernetes_client.ApiClient(loaded) as api, aiohttp.ClientSession() as http:
+    async with connect(loaded) as api, aiohttp.ClientSession() as http:
         yield KubernetesCluster(ApiServer(api), http)
 
 

@@ -19,6 +19,7 @@ from kubernetes.aio import config as kubernetes_config
 from olive_operator import kinds
 from olive_operator.api.seen import JobSeen, Seen
 from olive_operator.apiserver import ApiError, ApiServer, Body
+from olive_operator.connection import connect
 from olive_operator.plan import plan
 
 from . import jobs as written
@@ -37,7 +38,7 @@ async def test_operator_takes_what_the_api_server_admits(apiserver: Path, jobs: 
     specs = (mutated(draw.choice(VALID), schema, draw) for _ in range(COUNT))
     loaded = kubernetes_client.Configuration()
     await kubernetes_config.load_kube_config(str(apiserver), client_configuration=loaded)
-    async with kubernetes_client.ApiClient(loaded) as api:
+    async with connect(loaded) as api:
         trial = Trial(ApiServer(api), jobs.namespace)
         async with asyncio.TaskGroup() as group:
             for _ in range(AT_ONCE):

@@ -16,6 +16,7 @@ from kubernetes.aio import config as kubernetes_config
 
 from olive_operator.apiserver import ApiServer
 from olive_operator.config import LeaseConfig
+from olive_operator.connection import connect
 from olive_operator.leader import Leader, NotLeadingError
 
 from .operators import Jobs, Operator
@@ -54,7 +55,7 @@ class Candidates:
 async def candidates(apiserver: Path, namespace: str) -> AsyncIterator[Candidates]:
     loaded = kubernetes_client.Configuration()
     await kubernetes_config.load_kube_config(str(apiserver), client_configuration=loaded)
-    async with kubernetes_client.ApiClient(loaded) as api:
+    async with connect(loaded) as api:
         yield Candidates(ApiServer(api, tries=1), namespace)
 
 

@@ -9,6 +9,7 @@ from aiohttp import web
 from kubernetes.aio import client as kubernetes_client
 
 from olive_operator.apiserver import ApiError, ApiServer
+from olive_operator.connection import Connection, connect
 
 PATH = "/api/v1/namespaces/ml/configmaps"
 
@@ -42,7 +43,7 @@ class Script:
 
 
 @asynccontextmanager
-async def served(script: Script) -> AsyncIterator[kubernetes_client.ApiClient]:
+async def served(script: Script) -> AsyncIterator[Connection]:
     app = web.Application()
     app.router.add_route("*", "/{rest:.*}", script.handle)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -50,7 +51,7 @@ async def served(script: Script) -> AsyncIterator[kubernetes_client.ApiClient]:
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0][:2]
     configuration = kubernetes_client.Configuration(host=f"http://{host}:{port}")
-    async with kubernetes_client.ApiClient(configuration) as api:
+    async with connect(configuration) as api:
         yield api
     await runner.cleanup()
 

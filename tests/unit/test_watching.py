@@ -13,6 +13,7 @@ from kubernetes.aio import client as kubernetes_client
 from olive_operator import watching
 from olive_operator.apiserver import ApiServer
 from olive_operator.cache import Cache, JobKey
+from olive_operator.connection import connect
 from olive_operator.kinds import WATCHED
 from olive_operator.watching import HistoryLostError, Watcher
 
@@ -113,7 +114,7 @@ async def scripted(answers: Iterable[Answer]) -> AsyncIterator[tuple[Told, ApiSe
     await site.start()
     host, port = runner.addresses[0][:2]
     configuration = kubernetes_client.Configuration(host=f"http://{host}:{port}")
-    async with kubernetes_client.ApiClient(configuration) as api:
+    async with connect(configuration) as api:
         yield found, ApiServer(api, tries=1)
     await runner.cleanup()
 
