@@ -17,18 +17,18 @@ from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
 from olive_operator import metrics
-from olive_operator.apiserver import ApiServer
-from olive_operator.cache import Cache, JobKey
-from olive_operator.cluster import KubernetesCluster
+from olive_operator.client.apiserver import ApiServer
+from olive_operator.client.cluster import KubernetesCluster
+from olive_operator.client.connection import connect
+from olive_operator.client.leader import Leader
 from olive_operator.config import Config
-from olive_operator.connection import connect
-from olive_operator.jobs import Jobs, in_cluster
-from olive_operator.kinds import WATCHED
-from olive_operator.leader import Leader
-from olive_operator.queue import Queue
-from olive_operator.reconcile import Reconciler
-from olive_operator.stores import Stores
-from olive_operator.watching import Watcher
+from olive_operator.reconcile.reconciler import Reconciler
+from olive_operator.reconcile.stores import Stores
+from olive_operator.scheduling.queue import Queue
+from olive_operator.watch.cache import Cache, JobKey
+from olive_operator.watch.informer import Watcher
+from olive_operator.watch.jobs import Jobs, in_cluster
+from olive_operator.watch.kinds import WATCHED
 
 log = logging.getLogger("olive.startup")
 

@@ -15,15 +15,15 @@ from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
 from olive_operator.api.seen import Ref
-from olive_operator.apiserver import ApiServer
-from olive_operator.cache import Cache, JobKey
-from olive_operator.cluster import KubernetesCluster, Manifest
+from olive_operator.client.apiserver import ApiServer
+from olive_operator.client.cluster import KubernetesCluster, Manifest
+from olive_operator.client.connection import connect
 from olive_operator.config import Config
-from olive_operator.connection import connect
-from olive_operator.kinds import JOBS, WATCHED
-from olive_operator.queue import Queue
-from olive_operator.reconcile import Reconciler
-from olive_operator.watching import Watcher
+from olive_operator.reconcile.reconciler import Reconciler
+from olive_operator.scheduling.queue import Queue
+from olive_operator.watch.cache import Cache, JobKey
+from olive_operator.watch.informer import Watcher
+from olive_operator.watch.kinds import JOBS, WATCHED
 
 T = TypeVar("T")
 

@@ -14,9 +14,9 @@ from kubernetes.aio import config as kubernetes_config
 from programs import ROOT, hack
 
 from olive_operator.api.seen import Ref
-from olive_operator.apiserver import ApiError, ApiServer
-from olive_operator.cluster import KubernetesCluster
-from olive_operator.connection import connect
+from olive_operator.client.apiserver import ApiError, ApiServer
+from olive_operator.client.cluster import KubernetesCluster
+from olive_operator.client.connection import connect
 
 from .kubectl import Kubectl
 from .operators import Jobs, Operator

@@ -16,11 +16,11 @@ from builders.passes import Operator
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
-from olive_operator import kinds
 from olive_operator.api.seen import JobSeen, Seen
-from olive_operator.apiserver import ApiError, ApiServer, Body
-from olive_operator.connection import connect
+from olive_operator.client.apiserver import ApiError, ApiServer, Body
+from olive_operator.client.connection import connect
 from olive_operator.plan import plan
+from olive_operator.watch import kinds
 
 from . import jobs as written
 from .hostile import mutated, spec_schema

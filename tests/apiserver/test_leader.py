@@ -14,10 +14,10 @@ from kubernetes import client
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
-from olive_operator.apiserver import ApiServer
+from olive_operator.client.apiserver import ApiServer
+from olive_operator.client.connection import connect
+from olive_operator.client.leader import Leader, NotLeadingError
 from olive_operator.config import LeaseConfig
-from olive_operator.connection import connect
-from olive_operator.leader import Leader, NotLeadingError
 
 from .operators import Jobs, Operator
 from .standin_node import StandInNode, eventually

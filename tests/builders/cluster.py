@@ -16,8 +16,8 @@ from olive_contract.stage import Report, StageInput
 from olive_operator.api.seen import AttemptSeen, ClaimSeen, DeploymentSeen, JobSeen, PodSeen
 from olive_operator.api.spec import Spec
 from olive_operator.api.status import Status
-from olive_operator.kept import AttemptRecord, ChildRecord, ClaimRecord, JobRecord, PodRecord
 from olive_operator.plan.pods import IMAGE_WAITS
+from olive_operator.watch.kept import AttemptRecord, ChildRecord, ClaimRecord, JobRecord, PodRecord
 
 ELSEWHERE = "0/2 nodes are available: 1 node(s) didn't match pod affinity rules."
 

@@ -13,15 +13,16 @@ from builders.objects import NAMESPACE, Thing
 from builders.passes import Operator
 from builders.world import CONFIG
 from olive_contract.sweep import Sweep
-from olive_operator import kinds, labels, records
+from olive_operator import labels, records
 from olive_operator.api.seen import AttemptSeen, JobSeen, Ref
 from olive_operator.api.status import State
-from olive_operator.apiserver import ApiError
-from olive_operator.cache import JobKey, Record
+from olive_operator.client.apiserver import ApiError
 from olive_operator.config import Retention
-from olive_operator.kept import ArtifactRecord, AttemptRecord, SweepRecord
 from olive_operator.plan import Plan
-from olive_operator.stores import Stores
+from olive_operator.reconcile.stores import Stores
+from olive_operator.watch import kinds
+from olive_operator.watch.cache import JobKey, Record
+from olive_operator.watch.kept import ArtifactRecord, AttemptRecord, SweepRecord
 
 Manifest = dict[str, Any]
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from olive_operator.cache import Cache, JobKey, ObjectKey, Record
+from olive_operator.watch.cache import Cache, JobKey, ObjectKey, Record
 
 NAMESPACE: Final = "ml"
 KINDS: Final = (

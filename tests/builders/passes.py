@@ -14,12 +14,12 @@ from builders.world import CONFIG
 from olive_operator import labels, records
 from olive_operator.api.seen import AttemptSeen, ClaimSeen, DeploymentSeen, JobSeen, Ref, Seen
 from olive_operator.api.status import Status
-from olive_operator.inquiries import Answers
-from olive_operator.kept import AttemptRecord, ChildRecord, ClaimRecord, JobRecord
-from olive_operator.kinds import WATCHED
-from olive_operator.observe import observe
+from olive_operator.ask.inquiries import Answers
 from olive_operator.plan import Plan, plan
-from olive_operator.reservations import Reservations
+from olive_operator.reconcile.observe import observe
+from olive_operator.reconcile.reservations import Reservations
+from olive_operator.watch.kept import AttemptRecord, ChildRecord, ClaimRecord, JobRecord
+from olive_operator.watch.kinds import WATCHED
 
 Manifest = dict[str, Any]
 

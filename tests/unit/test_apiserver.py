@@ -8,8 +8,8 @@ import pytest
 from aiohttp import web
 from kubernetes.aio import client as kubernetes_client
 
-from olive_operator.apiserver import ApiError, ApiServer
-from olive_operator.connection import Connection, connect
+from olive_operator.client.apiserver import ApiError, ApiServer
+from olive_operator.client.connection import Connection, connect
 
 PATH = "/api/v1/namespaces/ml/configmaps"
 

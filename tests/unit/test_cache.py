@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from olive_operator.cache import Cache, JobKey, ObjectKey, Place
+from olive_operator.watch.cache import Cache, JobKey, ObjectKey, Place
 
 TRAVEL, FOOD = ("ml", "travel"), ("ml", "food")
 

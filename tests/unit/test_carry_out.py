@@ -9,11 +9,11 @@ from builders import NOON, job_seen, spec
 
 from olive_operator.api.seen import Ref
 from olive_operator.api.status import Status
-from olive_operator.apiserver import ApiError
-from olive_operator.carry_out import Done, Objects, carry_out
-from olive_operator.cluster import Manifest
+from olive_operator.client.apiserver import ApiError
+from olive_operator.client.cluster import Manifest
 from olive_operator.plan import Plan
 from olive_operator.plan.status import Event
+from olive_operator.reconcile.carry_out import Done, Objects, carry_out
 
 JOB = job_seen(spec())
 

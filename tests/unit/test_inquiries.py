@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from olive_contract.stage import Progress
-from olive_operator.cache import JobKey
-from olive_operator.inquiries import Answers, Inquiries, Questions
-from olive_operator.queue import Queue
+from olive_operator.ask.inquiries import Answers, Inquiries, Questions
+from olive_operator.scheduling.queue import Queue
+from olive_operator.watch.cache import JobKey
 
 TRAVEL = ("ml", "travel")
 
@@ -33,8 +33,8 @@ class Told:
     async def refusals(self, namespace: str) -> dict[str, str]:
         return dict(self.refused)
 
-    async def local_queue(self, queue: tuple[str, str]) -> str:
-        return self.queues[queue]
+    async def local_queue(self, namespace: str, name: str) -> str:
+        return self.queues[namespace, name]
 
 
 class Story:

@@ -11,11 +11,11 @@ import pytest
 import pytest_asyncio
 from builders import spec
 
-from olive_operator import handlers
-from olive_operator.apiserver import ApiServer, Body
-from olive_operator.cache import Cache, JobKey
-from olive_operator.jobs import Jobs
-from olive_operator.kinds import JOB
+from olive_operator.client.apiserver import ApiServer, Body
+from olive_operator.watch import handlers
+from olive_operator.watch.cache import Cache, JobKey
+from olive_operator.watch.jobs import Jobs
+from olive_operator.watch.kinds import JOB
 
 TRAVEL = ("ml", "travel")
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from olive_operator.api.seen import AttemptSeen, PodSeen
-from olive_operator.kept import AttemptRecord, PodRecord
+from olive_operator.watch.kept import AttemptRecord, PodRecord
 
 POD = PodRecord(("ml", "travel"), "stage", "u2", "a" * 64, ("olive-store",), PodSeen("p"))
 ATTEMPT = AttemptRecord(("ml", "travel"), "u2", "u1", AttemptSeen("a", "export", "a" * 64, 1))

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from olive_operator.apiserver import ApiError
-from olive_operator.lookups import Lookups
+from olive_operator.ask.lookups import Lookups
+from olive_operator.client.apiserver import ApiError
 
 TEAM_A, TEAM_B = ("ml", "team-a"), ("ml", "team-b")
 NOT_THERE = "namespace ml has no LocalQueue team-a"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from builders import spec
 
-from olive_operator import kept, kinds, records
+from olive_operator import records
 from olive_operator.api.seen import (
     KEPT_OFF,
     AttemptSeen,
@@ -15,11 +15,12 @@ from olive_operator.api.seen import (
     PodSeen,
     Seen,
 )
-from olive_operator.cache import Cache
-from olive_operator.inquiries import Answers
-from olive_operator.kinds import JOB, WATCHED
-from olive_operator.observe import observe
-from olive_operator.reservations import Reservations
+from olive_operator.ask.inquiries import Answers
+from olive_operator.reconcile.observe import observe
+from olive_operator.reconcile.reservations import Reservations
+from olive_operator.watch import kept, kinds
+from olive_operator.watch.cache import Cache
+from olive_operator.watch.kinds import JOB, WATCHED
 
 STARTED = "2026-11-20T12:00:00Z"
 ENDED = "2026-11-20T12:00:30Z"

@@ -1,6 +1,6 @@
 """So many a second: who asks first goes first, and who has a turn keeps it."""
 
-from olive_operator.pace import Pace
+from olive_operator.scheduling.pace import Pace
 
 
 class Clock:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from olive_contract.stage import Progress
-from olive_operator.cache import JobKey
-from olive_operator.progress import Logs
+from olive_operator.ask.progress import Logs
+from olive_operator.watch.cache import JobKey
 
 TRAVEL, FOOD = ("ml", "travel"), ("ml", "food")
 

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import pytest
 
-from olive_operator.queue import Queue
+from olive_operator.scheduling.queue import Queue
 
 K = TypeVar("K")
 

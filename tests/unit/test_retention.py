@@ -23,14 +23,14 @@ from olive_operator.api.status import (
     Status,
 )
 from olive_operator.api.store import StoredSeen, StoreSeen, SweepSeen
-from olive_operator.apiserver import ApiError
 from olive_operator.build import StoreMount, sweep
-from olive_operator.cache import Cache
+from olive_operator.client.apiserver import ApiError
 from olive_operator.config import Config, Images, Retention
-from olive_operator.kept import JobRecord, SweepRecord
-from olive_operator.kinds import JOB, WATCHED
-from olive_operator.observe_store import stores, sweeping
 from olive_operator.plan.retention import AT_ONCE, KEPT, Upkeep, upkeep
+from olive_operator.reconcile.observe_store import stores, sweeping
+from olive_operator.watch.cache import Cache
+from olive_operator.watch.kept import JobRecord, SweepRecord
+from olive_operator.watch.kinds import JOB, WATCHED
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from olive_operator import writes
 from olive_operator.api.seen import Ref
 from olive_operator.api.status import Condition, Phase, ServingStatus, StageStatus, State, Status
 from olive_operator.plan import Plan
 from olive_operator.plan.status import Event
+from olive_operator.reconcile import writes
 
 PENDING = StageStatus(
     "quantize", State.PENDING, "PodNotCreated", "not created", address="k1", attempt=1

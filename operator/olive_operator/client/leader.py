@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from olive_operator.apiserver import ApiError, ApiServer
+from olive_operator.client.apiserver import ApiError, ApiServer
 from olive_operator.config import LeaseConfig
 
 log = logging.getLogger("olive.leader")

@@ -15,8 +15,8 @@ from typing import Any
 
 from olive_operator import labels
 from olive_operator.api.seen import JobSeen, Ref
-from olive_operator.apiserver import ApiError
-from olive_operator.cluster import Cluster, Manifest
+from olive_operator.client.apiserver import ApiError
+from olive_operator.client.cluster import Cluster, Manifest
 from olive_operator.plan import Plan
 from olive_operator.plan.clock import text
 from olive_operator.plan.status import Event

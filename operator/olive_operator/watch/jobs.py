@@ -17,12 +17,12 @@ from typing import Any, Final
 import kopf
 import uvloop
 
-from olive_operator import handlers, kinds, watching
-from olive_operator.apiserver import ApiError, ApiServer, Body
-from olive_operator.backoff import Backoff
-from olive_operator.cache import Cache
-from olive_operator.kinds import JOB, JOBS
-from olive_operator.watching import Poke
+from olive_operator.client.apiserver import ApiError, ApiServer, Body
+from olive_operator.scheduling.backoff import Backoff
+from olive_operator.watch import handlers, informer, kinds
+from olive_operator.watch.cache import Cache
+from olive_operator.watch.informer import Poke
+from olive_operator.watch.kinds import JOB, JOBS
 
 log = logging.getLogger("olive.jobs")
 
@@ -72,13 +72,13 @@ class Jobs:
 
     async def _list(self) -> None:
         """List once what kopf then tells changes of; and again what it does not tell."""
-        await self._of_each_namespace(watching.list_all)
+        await self._of_each_namespace(informer.list_all)
         self.listed.set()
         while True:
             await self._doubted.wait()
             await asyncio.sleep(_CALM_SECONDS)
             self._doubted.clear()
-            await self._of_each_namespace(watching.forget_gone)
+            await self._of_each_namespace(informer.forget_gone)
 
     async def _of_each_namespace(self, ask: Callable[..., Awaitable[object]]) -> None:
         backoff = Backoff(0.2, 30)
@@ -87,7 +87,7 @@ class Jobs:
             try:
                 await ask(self._server, JOBS, left[0], self._cache, self._poke)
                 left.pop(0)
-            except (ApiError, watching.GoneError) as error:
+            except (ApiError, informer.GoneError) as error:
                 if not backoff.failures:
                     log.warning("listing the jobs: %s; trying on", error)
                 await asyncio.sleep(backoff.next())

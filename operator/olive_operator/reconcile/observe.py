@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import replace
 
 from olive_operator.api.seen import AttemptSeen, Builder, ClaimSeen, Holder, JobSeen, PodSeen, Seen
-from olive_operator.cache import Cache, JobKey
-from olive_operator.inquiries import Answers
-from olive_operator.kept import AttemptRecord, ChildRecord, ClaimRecord, PodRecord
-from olive_operator.kinds import JOB
-from olive_operator.observe_store import sweeping
+from olive_operator.ask.inquiries import Answers
 from olive_operator.plan.graph import claim_of
-from olive_operator.reservations import Reservations
+from olive_operator.reconcile.observe_store import sweeping
+from olive_operator.reconcile.reservations import Reservations
+from olive_operator.watch.cache import Cache, JobKey
+from olive_operator.watch.kept import AttemptRecord, ChildRecord, ClaimRecord, PodRecord
+from olive_operator.watch.kinds import JOB
 
 
 def observe(

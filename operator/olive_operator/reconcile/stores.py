@@ -11,17 +11,18 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
-from olive_operator import build, kinds, labels, metrics
+from olive_operator import build, labels, metrics
 from olive_operator.api.seen import JobSeen, Ref
 from olive_operator.api.store import StoreSeen
-from olive_operator.apiserver import ApiError
 from olive_operator.build import StoreMount
-from olive_operator.cache import Cache, JobKey
-from olive_operator.cluster import Manifest
+from olive_operator.client.apiserver import ApiError
+from olive_operator.client.cluster import Manifest
 from olive_operator.config import Config
-from olive_operator.observe_store import stores
 from olive_operator.plan.clock import text
 from olive_operator.plan.retention import Upkeep, upkeep
+from olive_operator.reconcile.observe_store import stores
+from olive_operator.watch import kinds
+from olive_operator.watch.cache import Cache, JobKey
 
 log = logging.getLogger("olive.stores")
 

@@ -15,7 +15,7 @@ from olive_operator.api.seen import (
     Ref,
 )
 from olive_operator.api.store import StoredSeen, SweepSeen
-from olive_operator.cache import JobKey, ObjectKey, Place
+from olive_operator.watch.cache import JobKey, ObjectKey, Place
 
 Places = Iterable[tuple[Place, str, Any]]
 

@@ -13,12 +13,12 @@ from dataclasses import replace
 from typing import Protocol
 
 from olive_operator import metrics
-from olive_operator.apiserver import JSON, ApiError, ApiServer, Body
-from olive_operator.backoff import Backoff
-from olive_operator.cache import Cache, JobKey, ObjectKey
-from olive_operator.kinds import Kind, key_of, version_of
+from olive_operator.client.apiserver import JSON, ApiError, ApiServer, Body
+from olive_operator.scheduling.backoff import Backoff
+from olive_operator.watch.cache import Cache, JobKey, ObjectKey
+from olive_operator.watch.kinds import Kind, key_of, version_of
 
-log = logging.getLogger("olive.watching")
+log = logging.getLogger("olive.informer")
 
 PAGE = 500
 _SHORTEST_WATCH = 300

@@ -7,24 +7,26 @@ from collections.abc import Callable, Set
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from olive_operator import kept, kinds, metrics, writes
+from olive_operator import metrics
 from olive_operator.api.seen import AttemptSeen, JobSeen, Ref, Seen
 from olive_operator.api.status import State, Status
-from olive_operator.apiserver import ApiError
-from olive_operator.backoff import Backoff
-from olive_operator.cache import Cache, JobKey, Known
-from olive_operator.carry_out import Done, Objects, carry_out
-from olive_operator.cluster import Cluster, Manifest
+from olive_operator.ask.inquiries import Inquiries, Questions
+from olive_operator.client.apiserver import ApiError
+from olive_operator.client.cluster import Cluster, Manifest
 from olive_operator.config import Config
-from olive_operator.inquiries import Inquiries, Questions
-from olive_operator.kept import JobRecord
-from olive_operator.kinds import JOB, WATCHED
-from olive_operator.observe import observe
-from olive_operator.pace import Pace
 from olive_operator.plan import Plan, plan
 from olive_operator.plan.graph import claim_of
-from olive_operator.queue import Queue
-from olive_operator.reservations import Reservations
+from olive_operator.reconcile import writes
+from olive_operator.reconcile.carry_out import Done, Objects, carry_out
+from olive_operator.reconcile.observe import observe
+from olive_operator.reconcile.reservations import Reservations
+from olive_operator.scheduling.backoff import Backoff
+from olive_operator.scheduling.pace import Pace
+from olive_operator.scheduling.queue import Queue
+from olive_operator.watch import kept, kinds
+from olive_operator.watch.cache import Cache, JobKey, Known
+from olive_operator.watch.kept import JobRecord
+from olive_operator.watch.kinds import JOB, WATCHED
 
 log = logging.getLogger("olive.reconcile")
 

@@ -9,8 +9,9 @@ from olive_operator import labels, records
 from olive_operator.api.seen import JobSeen, Ref
 from olive_operator.api.spec import Spec
 from olive_operator.api.status import Status
-from olive_operator.cache import JobKey, ObjectKey, Record
-from olive_operator.kept import (
+from olive_operator.records import Body
+from olive_operator.watch.cache import JobKey, ObjectKey, Record
+from olive_operator.watch.kept import (
     ArtifactRecord,
     AttemptRecord,
     ChildRecord,
@@ -19,7 +20,6 @@ from olive_operator.kept import (
     PodRecord,
     SweepRecord,
 )
-from olive_operator.records import Body
 
 JOB: Final = "OptimizationJob"
 

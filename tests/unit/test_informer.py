@@ -10,12 +10,12 @@ import pytest
 from aiohttp import web
 from kubernetes.aio import client as kubernetes_client
 
-from olive_operator import watching
-from olive_operator.apiserver import ApiServer
-from olive_operator.cache import Cache, JobKey
-from olive_operator.connection import connect
-from olive_operator.kinds import WATCHED
-from olive_operator.watching import HistoryLostError, Watcher
+from olive_operator.client.apiserver import ApiServer
+from olive_operator.client.connection import connect
+from olive_operator.watch import informer
+from olive_operator.watch.cache import Cache, JobKey
+from olive_operator.watch.informer import HistoryLostError, Watcher
+from olive_operator.watch.kinds import WATCHED
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 CLAIM = WATCHED["PersistentVolumeClaim"]
@@ -187,7 +187,7 @@ async def test_retry_after_is_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
     async def sleep(seconds: float) -> None:
         waited.append(seconds)
 
-    monkeypatch.setattr("olive_operator.watching.asyncio.sleep", sleep)
+    monkeypatch.setattr("olive_operator.watch.informer.asyncio.sleep", sleep)
     await watch(listed(7), refused(429, **{"Retry-After": "17"}))
     assert 17 in waited
 
@@ -220,7 +220,7 @@ async def test_object_that_cannot_be_read_keeps_nobody_from_those_behind_it() ->
 
 
 async def test_silent_watch_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "_SILENCE", 0.05)
+    monkeypatch.setattr(informer, "_SILENCE", 0.05)
     found = await watch(listed(7), watched(then="hangs"))
     assert found.asked == ["list", "watch 7", "watch 7"]
 
@@ -229,7 +229,7 @@ async def test_only_jobs_that_wait_are_poked() -> None:
     async with scripted([listed(7, claim("a", 1))]) as (found, server):
         found.cache.waits(("ml", "travel"), frozenset({"claim a"}))
         found.cache.waits(("ml", "food"), frozenset({"claim b"}))
-        await watching.list_all(server, CLAIM, "", found.cache, found.poke)
+        await informer.list_all(server, CLAIM, "", found.cache, found.poke)
     assert found.poked == [("ml", "travel")]
 
 

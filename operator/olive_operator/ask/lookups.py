@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
-from olive_operator.apiserver import ApiError
+from olive_operator.client.apiserver import ApiError
 
 K = TypeVar("K", bound=Hashable)
 A = TypeVar("A")

@@ -12,8 +12,9 @@ from typing import Any
 from olive_operator.api.seen import JobSeen
 from olive_operator.api.status import State, Status
 from olive_operator.api.store import StoredSeen, StoreSeen, SweepSeen
-from olive_operator.cache import Cache, JobKey
-from olive_operator.kept import (
+from olive_operator.plan.volumes import ONE_NODE
+from olive_operator.watch.cache import Cache, JobKey
+from olive_operator.watch.kept import (
     ArtifactRecord,
     AttemptRecord,
     ChildRecord,
@@ -22,8 +23,7 @@ from olive_operator.kept import (
     PodRecord,
     SweepRecord,
 )
-from olive_operator.kinds import JOB
-from olive_operator.plan.volumes import ONE_NODE
+from olive_operator.watch.kinds import JOB
 
 Place = tuple[str, str]
 """Namespace and claim of a store."""

@@ -12,8 +12,8 @@ from typing import Any
 import aiohttp
 import orjson
 
-from olive_operator.backoff import Backoff
-from olive_operator.connection import Connection, Query
+from olive_operator.client.connection import Connection, Query
+from olive_operator.scheduling.backoff import Backoff
 
 log = logging.getLogger("olive.apiserver")
 

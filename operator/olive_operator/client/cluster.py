@@ -7,8 +7,7 @@ import aiohttp
 
 from olive_operator import labels
 from olive_operator.api.seen import Ref
-from olive_operator.apiserver import ApiError, ApiServer
-from olive_operator.cache import ObjectKey
+from olive_operator.client.apiserver import ApiError, ApiServer
 
 Manifest = dict[str, Any]
 
@@ -63,7 +62,7 @@ class Cluster(Protocol):
     async def refusals(self, namespace: str) -> Mapping[str, str]:
         """Why pods of batch/v1 Jobs were not created lately, by the Job's name."""
 
-    async def local_queue(self, queue: ObjectKey) -> str:
+    async def local_queue(self, namespace: str, name: str) -> str:
         """Why this LocalQueue of Kueue cannot be used, empty if it can."""
 
     async def served(self, address: str) -> frozenset[str] | None:
@@ -136,8 +135,7 @@ class KubernetesCluster:
         oldest_first = sorted(found["items"], key=_last_seen)
         return {e["involvedObject"]["name"]: e.get("message") or "" for e in oldest_first}
 
-    async def local_queue(self, queue: ObjectKey) -> str:
-        namespace, name = queue
+    async def local_queue(self, namespace: str, name: str) -> str:
         try:
             found = await self._local_queue(namespace, name)
         except ApiError as error:

@@ -10,7 +10,7 @@ from typing import Final
 
 from olive_operator import records
 from olive_operator.api.seen import AttemptSeen, Builder, JobSeen
-from olive_operator.cluster import Manifest
+from olive_operator.client.cluster import Manifest
 
 LASTS: Final = 10.0
 """Seconds after which an attempt that is still not seen is not believed in any more."""

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from olive_contract.stage import Progress
-from olive_operator.cache import JobKey
-from olive_operator.cluster import Cluster
-from olive_operator.lookups import Lookups
-from olive_operator.progress import Logs
-from olive_operator.queue import Queue
+from olive_operator.ask.lookups import Lookups
+from olive_operator.ask.progress import Logs
+from olive_operator.client.cluster import Cluster
+from olive_operator.scheduling.queue import Queue
+from olive_operator.watch.cache import JobKey
 
 log = logging.getLogger("olive.inquiries")
 
@@ -62,7 +62,9 @@ class Inquiries:
         self._cluster, self._jobs, self._seconds = cluster, jobs, seconds
         self._due: Queue[JobKey] = Queue()
         self._logs = Logs(cluster, seconds, jobs.add)
-        self._queues = Lookups(cluster.local_queue, _QUEUE_HOLDS)
+        self._queues: Lookups[tuple[str, str], str] = Lookups(
+            lambda queue: cluster.local_queue(*queue), _QUEUE_HOLDS
+        )
         self._refusals = Lookups(cluster.refusals, _REFUSALS_HOLD)
         self._questions: dict[JobKey, Questions] = {}
         self._answers: dict[JobKey, Answers] = {}

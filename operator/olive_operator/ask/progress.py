@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from olive_contract.stage import Progress
-from olive_operator.cache import JobKey
-from olive_operator.cluster import Cluster
+from olive_operator.client.cluster import Cluster
+from olive_operator.watch.cache import JobKey
 
 log = logging.getLogger("olive.progress")
 

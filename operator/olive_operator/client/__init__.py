@@ -1,0 +1,1 @@
+"""The API server: the connection, requests, the calls that the operator makes, and its Lease."""

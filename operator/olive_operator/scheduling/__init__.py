@@ -1,0 +1,1 @@
+"""When something has its turn: a queue without duplicates, a pace, a wait that grows."""
