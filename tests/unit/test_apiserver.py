@@ -22,7 +22,7 @@ def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def sleep(seconds: float) -> None:
         found.append(seconds)
 
-    monkeypatch.setattr("olive_operator.apiserver.asyncio.sleep", sleep)
+    monkeypatch.setattr("olive_operator.client.apiserver.asyncio.sleep", sleep)
     return found
 
 

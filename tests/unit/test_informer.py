@@ -23,7 +23,7 @@ CLAIM = WATCHED["PersistentVolumeClaim"]
 
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("olive_operator.backoff.random.uniform", lambda low, high: 0.0)
+    monkeypatch.setattr("olive_operator.scheduling.backoff.random.uniform", lambda low, high: 0.0)
 
 
 def claim(name: str, version: int, phase: str = "Bound") -> dict[str, Any]:

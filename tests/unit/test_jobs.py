@@ -81,7 +81,7 @@ async def test_kopf_that_ends_with_an_error_is_begun_again(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(kopf, "operator", operator)
-    monkeypatch.setattr("olive_operator.backoff.random.uniform", lambda low, high: 0.0)
+    monkeypatch.setattr("olive_operator.scheduling.backoff.random.uniform", lambda low, high: 0.0)
     async with watched.runs():
         assert await watched.poked.get() == TRAVEL
     assert len(begun) == 3

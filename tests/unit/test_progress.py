@@ -9,6 +9,7 @@ import pytest
 
 from olive_contract.stage import Progress
 from olive_operator.ask.progress import Logs
+from olive_operator.client.apiserver import ApiError
 from olive_operator.watch.cache import JobKey
 
 TRAVEL, FOOD = ("ml", "travel"), ("ml", "food")
@@ -20,9 +21,12 @@ class Told:
     def __init__(self) -> None:
         self.logs: dict[str, list[str]] = {}
         self.read: asyncio.Queue[str] = asyncio.Queue()
+        self.silent = False
 
     async def log(self, namespace: str, pod: str) -> list[str]:
         self.read.put_nowait(pod)
+        if self.silent:
+            raise ApiError(500, "dial tcp: connection refused")
         return self.logs[pod]
 
 
@@ -139,3 +143,16 @@ async def test_log_that_nobody_can_read_keeps_nobody_from_the_next(
     async with story.runs():
         assert await story.news.get() == TRAVEL
     assert "the log of ml/nobody knows it: KeyError" in caplog.text
+
+
+async def test_while_no_node_answers_all_are_asked_seldom_and_one_answer_ends_that() -> None:
+    story = Story(seconds=0.001)
+    story.logs.follow(TRAVEL, ("p",))
+    usual = story.logs.pause()
+    story.cluster.silent = True
+    for _ in range(20):
+        await story.logs._read(TRAVEL, "p")
+    assert story.logs.pause() == 5.0
+    story.cluster.silent, story.cluster.logs = False, {"p": [line(10)]}
+    await story.logs._read(TRAVEL, "p")
+    assert story.logs.pause() == usual

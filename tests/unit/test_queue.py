@@ -116,3 +116,20 @@ async def test_worker_that_is_cancelled_while_a_key_comes_ends(turns: int) -> No
     worker.cancel()
     with pytest.raises(asyncio.CancelledError):
         await worker
+
+
+async def test_key_that_is_taken_does_not_come_again_for_what_it_was_to_come_for_later() -> None:
+    clock = Clock()
+    queue: Queue[str] = Queue(clock)
+    queue.add_after("a", 10)
+    queue.add("a")
+    assert await taken(queue) == "a"
+    queue.add_after("a", 30)
+    queue.done("a")
+    clock.now = 20
+    queue.add("b")
+    assert await taken(queue) == "b"
+    assert len(queue) == 0
+    clock.now = 31
+    queue.add("c")
+    assert [await taken(queue), await taken(queue)] == ["c", "a"]

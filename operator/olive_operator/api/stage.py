@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from functools import cached_property
+from typing import Any, Final
 
-from olive_contract.params import Params
+from olive_contract.params import Params, body_of
 
 NO_ADAPTERS: Final = frozenset({"base", "model", "calibration", "quantize"})
 """What may stand behind a stage's "/" beside adapters; the CRD lets no adapter be called so."""
@@ -25,6 +26,11 @@ class Stage:
     after: tuple[str, ...] = ()
     gpu: bool = False
     secret: str | None = None
+
+    @cached_property
+    def body(self) -> dict[str, Any]:
+        """The parameters as plain JSON values."""
+        return body_of(self.params)
 
     @property
     def adapter(self) -> str:

@@ -1,7 +1,7 @@
 """How far running stages are: their pods' logs, read in turn at a pace that the cluster can bear.
 
 A log comes from the pod's node by way of the API server, which is dear. So all pods together have
-one budget: few are asked often, many each more seldom.
+one budget: few are asked often, many each more seldom, and all seldom while no node answers.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from olive_contract.stage import Progress
+from olive_operator.client.apiserver import ApiError
 from olive_operator.client.cluster import Cluster
 from olive_operator.watch.cache import JobKey
 
@@ -17,6 +18,8 @@ log = logging.getLogger("olive.progress")
 
 LOGS_A_SECOND: Final = 10.0
 """At most, of all pods together."""
+_SELDOM: Final = 5.0
+"""Seconds between two looks at any pod, at most: where one log after the other does not come."""
 
 
 class Logs:
@@ -32,6 +35,7 @@ class Logs:
         self._turns: dict[tuple[JobKey, str], None] = {}
         self._known: dict[tuple[JobKey, str], Progress] = {}
         self._some = asyncio.Event()
+        self._unanswered = 0
 
     def follow(self, key: JobKey, pods: tuple[str, ...]) -> None:
         """From now on these pods of the job, and no others; one that is new waits for its turn."""
@@ -52,7 +56,8 @@ class Logs:
 
     def pause(self) -> float:
         """Seconds between two looks at any pod."""
-        return max(self._seconds / max(len(self._turns), 1), 1 / LOGS_A_SECOND)
+        usual = max(self._seconds / max(len(self._turns), 1), 1 / LOGS_A_SECOND)
+        return max(usual, min(2.0**self._unanswered / LOGS_A_SECOND / 8, _SELDOM))
 
     async def run(self) -> None:
         """Read until cancelled; a log that does not come keeps no other back."""
@@ -71,6 +76,12 @@ class Logs:
     async def _read(self, key: JobKey, pod: str) -> None:
         try:
             found = _last(await self._cluster.log(key[0], pod))
+            self._unanswered = 0
+        except ApiError as error:
+            # Asking for a log that its node does not give costs more than one that comes.
+            self._unanswered = min(self._unanswered + 1, 10)
+            log.debug("the log of %s/%s: %s", key[0], pod, error)
+            return
         except Exception as error:
             # A log that nobody can read must not end the reading of all.
             log.warning("the log of %s/%s: %s: %s", key[0], pod, type(error).__name__, error)

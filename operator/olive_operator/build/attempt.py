@@ -1,7 +1,7 @@
 """One attempt of a stage: a batch/v1 Job that runs one pod once."""
 
 from olive_contract.keys import digest
-from olive_contract.params import FetchParams, body_of
+from olive_contract.params import FetchParams
 from olive_contract.stage import StageInput
 from olive_operator import labels, names
 from olive_operator.api.seen import JobSeen
@@ -76,7 +76,7 @@ def _pod(
     given = StageInput(
         name=stage.name,
         kind=stage.kind,
-        params=body_of(stage.params),
+        params=stage.body,
         inputs=dict(address.inputs),
         key="" if stage.kind == "fetch" else address.key,
         store=STORE_PATH,

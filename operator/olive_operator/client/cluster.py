@@ -57,7 +57,7 @@ class Cluster(Protocol):
         """
 
     async def log(self, namespace: str, pod: str) -> list[str]:
-        """The last lines of a pod's log; none if there is no log (yet)."""
+        """The last lines of a pod's log; none if there is no log yet."""
 
     async def refusals(self, namespace: str) -> Mapping[str, str]:
         """Why pods of batch/v1 Jobs were not created lately, by the Job's name."""
@@ -124,8 +124,10 @@ class KubernetesCluster:
             text = await self._server.text(
                 "GET", path, query=[("tailLines", _LOG_LINES)], accept="*/*", seconds=_LOG_SECONDS
             )
-        except ApiError:
-            return []
+        except ApiError as error:
+            if error.status in (400, 404):
+                return []
+            raise
         return text.decode(errors="replace").splitlines()
 
     async def refusals(self, namespace: str) -> Mapping[str, str]:

@@ -35,27 +35,36 @@ def claim(seen: Seen, config: Config) -> tuple[Manifest, ...]:
     return (build.claim(seen.job, config),)
 
 
-def attempts(stages: tuple[Stage, ...], found: Round, config: Config) -> list[Manifest]:
-    """The attempts that must exist, whether they are seen or not."""
+def attempts(stages: tuple[Stage, ...], found: Round, config: Config) -> dict[str, Manifest | None]:
+    """The attempts that must exist, by name; None for one whose pod has begun: it is as it is."""
     job, mount = found.seen.job, _mount(claim_of(found.seen.job.spec), found.seen, config)
-    return [
-        build.attempt(job, stage, address, step.start, mount, config, step.status.less)
-        for stage in stages
-        if (step := found.steps[stage.name]).start and (address := found.addresses[stage.name])
-    ]
+    begun = {a.name for a in found.seen.attempts if a.begun}
+    wanted: dict[str, Manifest | None] = {}
+    for stage in stages:
+        step, address = found.steps[stage.name], found.addresses[stage.name]
+        if step.start and address:
+            name = names.attempt(
+                job.name, job.uid, stage.name, address.name, mount.claim, step.start
+            )
+            wanted[name] = (
+                build.attempt(job, stage, address, step.start, mount, config, step.status.less)
+                if name not in begun
+                else None
+            )
+    return wanted
 
 
 def _mount(claim: str, seen: Seen, config: Config) -> StoreMount:
     return StoreMount(claim, volumes.on_one_node(claim, seen, config))
 
 
-def absent(wanted: list[Manifest], found: Round) -> list[Manifest]:
+def absent(wanted: Mapping[str, Manifest | None], found: Round) -> list[Manifest]:
     """Of the attempts that must exist, those that are not seen."""
     there = {a.name for a in found.seen.attempts}
-    return [m for m in wanted if m["metadata"]["name"] not in there]
+    return [m for name, m in wanted.items() if m and name not in there]
 
 
-def obsolete(wanted: list[Manifest], found: Round) -> list[Ref]:
+def obsolete(wanted: Mapping[str, Manifest | None], found: Round) -> list[Ref]:
     """Attempts under way that nothing asks for any more, and all for what the spec does not name.
 
     Of those that are asked for, the ones that have not begun and would be made otherwise now: they
@@ -64,9 +73,6 @@ def obsolete(wanted: list[Manifest], found: Round) -> list[Ref]:
     claim = claim_of(found.seen.job.spec)
     current = {name: (a.name, claim) for name, a in found.addresses.items() if a}
     unknown = {name for name, a in found.addresses.items() if a is None}
-    templates = {
-        m["metadata"]["name"]: m["metadata"]["annotations"][labels.TEMPLATE] for m in wanted
-    }
 
     def useless(attempt: AttemptSeen) -> bool:
         if attempt.deleting or attempt.stage in unknown:
@@ -75,9 +81,12 @@ def obsolete(wanted: list[Manifest], found: Round) -> list[Ref]:
             return True
         if attempt.ended:
             return False
-        if attempt.name not in templates:
+        if attempt.name not in wanted:
             return True
-        return not attempt.begun and templates[attempt.name] != attempt.template
+        anew = wanted[attempt.name]
+        if (anew := wanted[attempt.name]) is None:
+            return False
+        return bool(anew["metadata"]["annotations"][labels.TEMPLATE] != attempt.template)
 
     return [Ref("Job", a.name) for a in found.seen.attempts if useless(a)]
 

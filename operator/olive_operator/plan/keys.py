@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 from olive_contract.keys import artifact_key, digest
-from olive_contract.params import body_of
 from olive_operator.api.stage import Address, Stage
 
 
@@ -15,14 +14,14 @@ def addresses(stages: Sequence[Stage], sources: Mapping[str, str]) -> dict[str, 
     found: dict[str, Address | None] = {}
     for stage in stages:
         if stage.kind == "fetch":
-            request = digest([body_of(stage.params), stage.secret])
+            request = digest([stage.body, stage.secret])
             found[stage.name] = Address(request, sources.get(request, ""), {})
             continue
         inputs = {role: _key_of(found[name]) for role, name in stage.inputs.items()}
         if not all(inputs.values()):
             found[stage.name] = None
             continue
-        key = artifact_key(stage.kind, body_of(stage.params), inputs)
+        key = artifact_key(stage.kind, stage.body, inputs)
         found[stage.name] = Address(key, key, inputs)
     return found
 

@@ -101,7 +101,8 @@ class Reconciler:
         self._cache.waits(key, found.waits | {kept.claim_text(claim_of(record.seen.spec))})
         self._inquiries.ask(key, self._questions(key, seen, found, now))
         self.phases.of[key] = found.status.phase
-        self.planned[key] = replace(record.seen, status=found.status)
+        same = found.status == record.seen.status
+        self.planned[key] = record.seen if same else replace(record.seen, status=found.status)
         if found.again:
             self._queue.add_after(key, max((found.again - now).total_seconds(), 0))
         write = self._is_time(key, writes.wait(record.seen.status, found))

@@ -15,7 +15,8 @@ K = TypeVar("K", bound=Hashable)
 class Queue(Generic[K]):
     """Keys to be worked on, without duplicates, some of them only later.
 
-    A key that is poked while it is worked on comes again when that is done.
+    A key that is poked while it is worked on comes again when that is done. One that is taken is
+    taken for all that it was to come for, later as well.
     """
 
     def __init__(self, clock: Callable[[], float] | None = None) -> None:
@@ -59,6 +60,7 @@ class Queue(Generic[K]):
             self._ripen()
             for key, since in self._due.items():
                 del self._due[key]
+                self._at.pop(key, None)
                 self._working.add(key)
                 return key, self._clock() - since
             self._poked.clear()

@@ -29,6 +29,7 @@ log = logging.getLogger("olive.jobs")
 _CALM_SECONDS: Final = 1.0
 """Between a doubt and the list that ends it: doubts come in flocks."""
 _STUCK_SECONDS: Final = 30.0
+_KOPF_WORKERS: Final = 16
 
 
 class Jobs:
@@ -157,6 +158,9 @@ async def _configure(settings: kopf.OperatorSettings, **_: Any) -> None:
     settings.watching.server_timeout = 300
     settings.process.ultimate_exiting_timeout = None
     settings.persistence.diffbase_storage = _NoDiffs()
+    # Otherwise every job that is listed has a task of its own, for five seconds, all at once.
+    settings.queueing.worker_limit = _KOPF_WORKERS
+    settings.queueing.idle_timeout = 0.01
 
 
 class _NoDiffs(kopf.DiffBaseStorage):
