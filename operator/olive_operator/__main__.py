@@ -37,6 +37,8 @@ def main() -> None:
     except (OSError, ValueError) as error:
         print(f"olive-operator: {options.config}: {error}", file=sys.stderr)
         sys.exit(2)
+    # The API server takes objects that are nested ten thousand deep; one must not keep us from all.
+    sys.setrecursionlimit(20_000)
     prometheus_client.start_http_server(options.metrics_port)
     uvloop.run(startup.run(settings, options.liveness))
 

@@ -62,6 +62,7 @@ def pod(body: Body) -> PodSeen:
         phase=intern(status.get("phase", "Pending")),
         deleting="deletionTimestamp" in meta,
         createdAt=_instant(meta.get("creationTimestamp")),
+        placedAt=_placed_at(scheduled),
         startedAt=_instant((running or ended).get("startedAt")),
         finishedAt=_instant(ended.get("finishedAt")),
         running=running is not None,
@@ -177,6 +178,12 @@ def _arguments(pod: Body) -> list[str]:
 
 def _is_claim(volume: Body) -> bool:
     return "persistentVolumeClaim" in volume
+
+
+def _placed_at(scheduled: Body) -> datetime | None:
+    return (
+        _instant(scheduled.get("lastTransitionTime")) if scheduled.get("status") == "True" else None
+    )
 
 
 def _unschedulable(scheduled: Body) -> str:

@@ -71,7 +71,7 @@ class Objects:
         if self.real[kind].pop(name, None):
             self._count += 1
             version = self._count
-            self._bring(kind, lambda: self.cache.drop(kind, "", _key(name), version))
+            self._bring(kind, lambda: self.cache.drop(kind, _key(name), version))
 
     def owned(self, kind: str, uid: str) -> list[str]:
         """The names of what goes with an object."""
@@ -90,6 +90,7 @@ class Objects:
         """The watch brings all that it has not brought yet."""
         for brings in self.behind.pop(kind, []):
             self.poke(brings())
+        self.cache.seen(kind, "", self._count)
 
     def list_anew(self) -> None:
         """The operator begins with an empty cache and lists everything."""

@@ -92,7 +92,9 @@ class Operator:
         if found.again:
             self.again[name] = found.again
         attempts = [m for m in found.create if m["kind"] == "Job"]
-        reserved = [self._reserved.reserve(job, m) for m in attempts]
+        for attempt in self._reserved.reserve(job, attempts):
+            self.cluster.poke(cache.waiting(NAMESPACE, attempt.address) - {_key(name)})
+        reserved = [records.attempt(m) for m in attempts]
         rivals = {attempt.name: self._rivals(attempt) for attempt in reserved}
         try:
             for manifest in found.create:
@@ -149,7 +151,7 @@ class Operator:
             return  # the garbage collector takes it away at once
         hash_ = manifest["metadata"]["annotations"][labels.APPLIED]
         deployment = self._deployed(ref, manifest) if ref.kind == "Deployment" else None
-        record = ChildRecord(_key(job.name), ref, hash_, deployment)
+        record = ChildRecord(_key(job.name), job.uid, ref, hash_, deployment)
         self.cluster.put(ref.kind, ref.name, record, by=job.name, owner=job.uid, manifest=manifest)
 
     def _deployed(self, ref: Ref, manifest: Manifest) -> DeploymentSeen:

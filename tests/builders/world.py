@@ -34,7 +34,9 @@ CONFIG = Config(Images("stage:1", "slim:1", "serve:1"), retry=Retry(limit=2, bac
 
 
 class World:
-    """One job and its children. ``contents``: what a source holds, by its address."""
+    """One job and its children. ``contents``: what a source holds, by its address. ``lingers``:
+    attempts that are deleted stay, as long as their pods take, until ``let_go``.
+    """
 
     def __init__(self, **sections: Any) -> None:
         self.now = NOON
@@ -45,6 +47,7 @@ class World:
         self.contents: dict[str, str] = {}
         self.records: list[ArtifactSeen] = []
         self.last: Plan | None = None
+        self.lingers = False
 
     # What the person does
 
@@ -153,6 +156,12 @@ class World:
         )
         return self.settle()
 
+    def let_go(self) -> "World":
+        """The pods of all deleted attempts have ended."""
+        left = tuple(a for a in self.seen.attempts if not a.deleting)
+        self.seen = replace(self.seen, attempts=left)
+        return self.settle()
+
     def roll_out(self) -> "World":
         """The serving Deployment becomes ready, and every adapter is loaded."""
         manifest = self.manifests[f"Deployment/{self.seen.job.name}-serving"]
@@ -222,6 +231,9 @@ class World:
             ref = Ref(manifest["kind"], meta["name"])
             applied = {**self.seen.applied, ref: meta["annotations"][labels.APPLIED]}
             self.seen = replace(self.seen, applied=applied)
+            if ref.kind == "Deployment" and self.seen.deployment:
+                deployed = replace(self.seen.deployment, observed=False)
+                self.seen = replace(self.seen, deployment=deployed)
         for ref in what.delete:
             self._delete(ref)
         self.told += [f"{e.type} {e.reason} {e.message}" for e in what.events]
@@ -256,9 +268,11 @@ class World:
         if ref.kind == "Artifact":
             self.records = [r for r in self.records if r.name != ref.name]
         seen = self.seen
+        gone = [a for a in seen.attempts if (ref.kind, a.name) == ("Job", ref.name)]
+        ending = tuple(replace(a, deleting=True) for a in gone if self.lingers)
         self.seen = replace(
             seen,
-            attempts=tuple(a for a in seen.attempts if (ref.kind, a.name) != ("Job", ref.name)),
+            attempts=(*(a for a in seen.attempts if a not in gone), *ending),
             applied={r: h for r, h in seen.applied.items() if r != ref},
         )
 

@@ -31,9 +31,11 @@ class Script:
 
     def __init__(self, *answers: int, **headers: str) -> None:
         self.left, self.headers, self.asked = list(answers), headers, 0
+        self.bodies: list[bytes] = []
 
     async def handle(self, request: web.Request) -> web.Response:
         self.asked += 1
+        self.bodies.append(await request.read())
         status = self.left.pop(0) if self.left else 200
         if status == 0:
             assert request.transport
@@ -54,6 +56,13 @@ async def served(script: Script) -> AsyncIterator[Connection]:
     async with connect(configuration) as api:
         yield api
     await runner.cleanup()
+
+
+async def test_half_a_character_out_of_a_pods_message_is_sent_all_the_same() -> None:
+    script = Script()
+    async with served(script) as api:
+        await ApiServer(api).request("PUT", PATH, {"status": {"message": "step \ud800"}})
+    assert script.bodies == [b'{"status": {"message": "step \\ud800"}}']
 
 
 @pytest.mark.parametrize("status", [0, 429, 502, 503, 504])

@@ -46,7 +46,7 @@ class Watch:
         return found
 
     def drop(self, version: int, name: str = "n") -> set[JobKey]:
-        return self.cache.drop("Note", "", ("ml", name), version)
+        return self.cache.drop("Note", ("ml", name), version)
 
     def made(self, version: int, record: Note) -> set[JobKey]:
         return self.cache.made("Note", ("ml", "n"), version, "u", record)
@@ -178,7 +178,7 @@ def test_nothing_is_left_of_what_is_gone() -> None:
     watch.drop(2)
     watch.cache.waits(FOOD, frozenset())
     empty = Cache()
-    empty.seen("Note", "", 2)
+    empty.seen("Note", "", 1)
     left = {name: value for name, value in vars(watch.cache).items() if name != "_known"}
     assert left == {name: value for name, value in vars(empty).items() if name != "_known"}
     assert list(watch.cache.keys("Note")) == []

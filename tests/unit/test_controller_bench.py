@@ -3,12 +3,17 @@
 import json
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from controller_parts import audit
+from controller_parts.figures import MANY, Measured, children, figures, table
 from controller_parts.jobs import inputs, job
+from controller_parts.observer import Sample
+from controller_parts.operator import Usage
 from controller_parts.timeline import Event, Restart, Timeline, answered, percentile, rate
+from operator_memory import leading
 
 INPUTS = {
     "fetch": frozenset[str](),
@@ -139,3 +144,93 @@ def test_job_of_the_bench_has_twelve_stages_and_sources_of_its_own() -> None:
     assert len(inputs()) == 12
     assert inputs()["adapter/first"] == {"export", "finetune/first"}
     assert job(1)["spec"]["model"] != job(2)["spec"]["model"]
+
+
+def sample(at: float, finished: int, cpu_s: float, rss_mb: float) -> Sample:
+    return Sample(at, finished, {"operator": Usage(cpu_s, rss_mb, rss_mb + 1)}, load=1.26)
+
+
+def request(verb: str, resource: str) -> audit.Request:
+    return audit.Request("2026-11-21T10:00:00Z", verb, resource, 200)
+
+
+WHOLE = Measured(
+    jobs=1,
+    timeline=seen(
+        (1.0, "created", "data"),
+        (1.5, "created", "fetch"),
+        (5.0, "finished", "fetch"),
+        (5.25, "created", "quantize"),
+        (12.0, "finished", "data"),
+        (12.0, "finished", "quantize"),
+        (23.0, "created", "adapter"),
+        (24.0, "finished", "adapter"),
+    ),
+    burst=0.0,
+    idle=sample(0.0, 0, 0.5, 70.0),
+    steady=sample(2.0, 0, 1.0, 80.0),
+    killed=sample(10.0, 1, 1.8, 90.0),
+    end=sample(30.0, 4, 3.0, 100.04),
+    rss_at_many_mb=95.06,
+    passes=3,
+    started=20.0,
+    asked=[request("create", "jobs")] * 4 + [request("list", "pods"), request("update", "leases")],
+    bare={"8": 2.0, "16": 4.0},
+    ended_by_itself=0,
+    stuck=0,
+)
+
+
+def test_figures_have_the_names_and_the_units_that_are_promised() -> None:
+    found = figures(WHOLE)
+    assert found["jobs"] == 1
+    assert found["finish_to_create_ms"] == {"p50": 250.0, "p99": 250.0, "max": 250.0}
+    assert found["create_rate_ratio"] == 0.5  # two Jobs in half a second, where 4 in one are bare
+    assert found["rss_mb"] == 100.0
+    assert found["writes_per_stage"] == 1.0
+    assert found["restart_s"] == 3.0
+    assert (found["doubled"], found["stuck"]) == (0, 0)
+    assert found["children"] == 2 * 4 + 4
+    assert found["rss_at_10000_children_mb"] == 95.1
+    assert found["cpu_ms_per_stage"] == 800.0
+    rest = {"rest": None, "restart_at_rest": None}
+    assert table([found | rest]).splitlines()[0].split("  ")[0].strip() == "jobs"
+
+
+def test_what_was_stuck_before_anything_was_measured_is_told_in_valid_json() -> None:
+    end = sample(200.0, 0, 1.0, 80.0)
+    nothing = replace(
+        WHOLE,
+        timeline=Timeline(INPUTS),
+        idle=end,
+        steady=end,
+        killed=end,
+        end=end,
+        burst=math.inf,
+        started=math.inf,
+        rss_at_many_mb=math.nan,
+        bare={},
+        asked=[],
+        passes=0.0,
+        stuck=1,
+    )
+    found = figures(nothing)
+    told = json.loads(json.dumps(found, allow_nan=False))
+    assert set(told) == set(figures(WHOLE))
+    unknown = {name for name, value in told.items() if value is None}
+    assert {"restart_s", "create_rate_ratio", f"rss_at_{MANY}_children_mb"} <= unknown
+    assert told["finish_to_create_ms"] == {"p50": None, "p99": None, "max": None}
+    assert told["stuck"] == 1
+    assert table([found | {"rest": None, "restart_at_rest": None}])
+
+
+def test_children_are_jobs_pods_and_artifacts() -> None:
+    doubled = seen((0.0, "created", "fetch"), (1.0, "created", "fetch"), (2.0, "finished", "fetch"))
+    assert children(doubled) == 2 + 2 + 1
+
+
+def test_operator_that_works_is_the_one_with_the_lease() -> None:
+    pods = [{"metadata": {"name": name}} for name in ("olive-a", "olive-b")]
+    leases = [{"spec": {"holderIdentity": "another"}}, {"spec": {"holderIdentity": "olive-b"}}]
+    assert leading(pods, leases) == pods[1]
+    assert leading(pods, [{"metadata": {}}]) is None

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from olive_operator.client.connection import connect
 from olive_operator.watch import informer
 from olive_operator.watch.cache import Cache, JobKey
 from olive_operator.watch.informer import HistoryLostError, Watcher
-from olive_operator.watch.kinds import WATCHED
+from olive_operator.watch.kinds import WATCHED, key_of
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 CLAIM = WATCHED["PersistentVolumeClaim"]
@@ -57,6 +59,13 @@ def watched(*events: tuple[str, dict[str, Any]], then: str = "ends") -> Answer:
             assert request.transport
             request.transport.abort()
         return response
+
+    return answer
+
+
+def raw(text: str) -> Answer:
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(text=text, content_type="application/json")
 
     return answer
 
@@ -237,3 +246,31 @@ async def test_server_that_has_gone_back_in_time_ends_the_process() -> None:
     async with scripted([listed(7), watched(told(410)), listed(5)]) as (found, server):
         with pytest.raises(HistoryLostError, match="at version 5, and was further before"):
             await Watcher(server, CLAIM, "", found.cache, found.poke).run()
+
+
+async def test_object_that_is_nested_deeper_than_a_parser_goes_keeps_none_from_the_others() -> None:
+    """The API server takes ten thousand levels, in a spec that keeps what it does not know."""
+    usual = sys.getrecursionlimit()
+    sys.setrecursionlimit(20_000)
+    deep = '{"a":' * 5000 + "1" + "}" * 5000
+    bound = json.dumps(claim("b", 2))
+    text = f"""{{"metadata": {{"resourceVersion": "7"}}, "items": [
+        {json.dumps(claim("a", 1))[:-1]}, "spec": {deep}}}, {bound}]}}"""
+    found = await watch(raw(text), watched(("ADDED", claim("c", 8))))
+    sys.setrecursionlimit(usual)
+    assert found.claims() == {"a": "Bound", "b": "Bound", "c": "Bound"}
+
+
+async def test_object_that_cannot_be_read_keeps_none_from_the_others(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Anybody may put our label on anything."""
+
+    def served(body: Any) -> Any:
+        raise RecursionError(body["metadata"]["name"])
+
+    kind = replace(CLAIM, record=lambda b: served(b) if key_of(b)[1] == "bad" else CLAIM.record(b))
+    async with scripted([listed(7, claim("bad", 1), claim("good", 2))]) as (found, server):
+        await informer.list_all(server, kind, "", found.cache, found.poke)
+    assert found.claims() == {"good": "Bound"}
+    assert "ml/bad is none of ours: RecursionError" in caplog.text

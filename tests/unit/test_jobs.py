@@ -130,6 +130,51 @@ async def test_job_that_went_unseen_is_forgotten_when_a_watch_could_not_go_on(
     assert watched.cache.get(JOB, TRAVEL) is None
 
 
+async def test_kopf_that_found_nothing_to_watch_is_begun_again(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An API server that has just started does not tell of our kinds yet."""
+    begun: list[int] = []
+
+    async def operator(insights: Any, **given: Any) -> None:
+        begun.append(1)
+        if len(begun) > 1:
+            insights.watched_resources.add("optimizationjobs")
+            watched.jobs._tell(None, body(5))
+        insights.ready_resources.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(kopf, "operator", operator)
+    monkeypatch.setattr("olive_operator.scheduling.backoff.random.uniform", lambda low, high: 0.0)
+    async with watched.runs():
+        assert await watched.poked.get() == TRAVEL
+    assert len(begun) == 2
+    assert "knows no optimizationjobs.olive-operator.io; begun again" in caplog.text
+
+
+async def test_job_that_went_while_kopf_began_anew_is_forgotten(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """kopf lists nothing, and says nothing: the job was the last."""
+    fails = threading.Event()
+
+    async def operator(**given: Any) -> None:
+        if fails.is_set():
+            await asyncio.Event().wait()
+        await asyncio.to_thread(fails.wait, 10)
+        raise RuntimeError("Error in the watch-stream: internal error")
+
+    monkeypatch.setattr(kopf, "operator", operator)
+    monkeypatch.setattr("olive_operator.watch.jobs._CALM_SECONDS", 0.0)
+    async with watched.runs():
+        await watched.jobs.listed.wait()
+        watched.jobs._take("ADDED", body(1))
+        assert await watched.poked.get() == TRAVEL
+        fails.set()
+        assert await watched.poked.get() == TRAVEL
+    assert watched.cache.get(JOB, TRAVEL) is None
+
+
 @pytest.mark.parametrize("alive", [True, False])
 async def test_probe_tells_whether_the_loop_turns(alive: bool) -> None:
     registry = kopf.OperatorRegistry()

@@ -56,6 +56,19 @@ async def test_an_answer_grows_old_and_holds_until_there_is_another() -> None:
     assert await asked.lookups.look(TEAM_A) == ""
 
 
-async def test_an_error_that_does_not_pass_is_told() -> None:
-    with pytest.raises(ApiError, match="forbidden"):
-        await Asked(ApiError(403, '{"message": "events is forbidden"}')).lookups.look(TEAM_A)
+async def test_an_error_that_does_not_pass_is_told_and_asked_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    asked = Asked(ApiError(403, '{"message": "events is forbidden"}'))
+    assert await asked.lookups.look(TEAM_A) is None
+    assert "events is forbidden" in caplog.text
+    asked.answer = NOT_THERE
+    assert await asked.lookups.look(TEAM_A) == NOT_THERE
+
+
+async def test_what_nobody_asks_for_any_more_is_forgotten() -> None:
+    asked = Asked(NOT_THERE)
+    await asked.lookups.look(TEAM_A)
+    asked.now = 10_000
+    await asked.lookups.look(TEAM_B)
+    assert asked.lookups.known(TEAM_A) is None

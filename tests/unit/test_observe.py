@@ -64,6 +64,13 @@ def test_pod_that_has_a_node_is_not_unschedulable() -> None:
     assert pod("Pending", conditions=[placed]).unschedulable == ""
 
 
+def test_pod_that_has_a_node_tells_since_when() -> None:
+    placed = {**condition("PodScheduled", "True", ""), "lastTransitionTime": STARTED}
+    assert pod("Pending", conditions=[placed]).placedAt == datetime(2026, 11, 20, 12, tzinfo=UTC)
+    short = {**condition("PodScheduled", "False", ""), "lastTransitionTime": STARTED}
+    assert pod("Pending", conditions=[short]).placedAt is None
+
+
 def test_pod_whose_container_waits() -> None:
     found = pod("Pending", {"waiting": {"reason": "ImagePullBackOff", "message": "no such"}})
     assert (found.waiting, found.waitingMessage) == ("ImagePullBackOff", "no such")
@@ -343,6 +350,30 @@ def test_claim_and_the_pods_that_use_it() -> None:
     ]
 
 
+def test_sweep_holds_the_claim_too() -> None:
+    found = Watched()
+    found.pod("travel-1")
+    marks = {"app.kubernetes.io/component": "sweep"}
+    meta = {"name": "sweep", "namespace": "ml", "uid": "s1", "labels": marks}
+    volumes = [{"persistentVolumeClaim": {"claimName": "olive-store"}}]
+    found.put("Pod", {"metadata": meta, "spec": {"volumes": volumes, "nodeName": "n2"}})
+    assert Holder("sweep", "", "sweep", "n2") in found.seen().holders
+
+
+def test_children_of_an_earlier_job_of_this_name_are_not_this_jobs() -> None:
+    found = Watched()
+    volumes = [{"name": "serving", "configMap": {"name": "c1"}}]
+    spec = {"replicas": 1, "template": {"spec": {"volumes": volumes}}}
+    for kind in ("Deployment", "Service", "ConfigMap"):
+        found.put(kind, {"metadata": META, "spec": spec})
+    assert (found.seen().applied, found.seen().deployment) == ({}, None)
+    ours = {**META, "ownerReferences": [{"kind": "OptimizationJob", "uid": "uid of travel"}]}
+    for kind in ("Deployment", "Service", "ConfigMap"):
+        found.put(kind, {"metadata": ours, "spec": spec})
+    assert {ref.kind for ref in found.seen().applied} == {"Deployment", "Service", "ConfigMap"}
+    assert found.seen().deployment is not None
+
+
 def test_pods_on_a_claim_that_every_node_can_mount_are_not_counted() -> None:
     found = Watched()
     body = {"metadata": {"name": "olive-store", "namespace": "ml", "uid": "c1"}}
@@ -394,6 +425,16 @@ def test_attempt_that_will_make_nothing_is_no_reason_to_wait(meta: dict[str, Any
     assert "k1" not in found.seen().others
 
 
+@pytest.mark.parametrize(("phase", "counts"), [("Running", True), ("Succeeded", False)])
+def test_attempt_of_a_job_that_is_being_deleted_counts_until_it_has_ended(
+    phase: str, counts: bool
+) -> None:
+    found = Watched(job_body(), job_body("food", metadata={"deletionTimestamp": STARTED}))
+    found.attempt("food", 1)
+    found.pod("food-1", phase)
+    assert ("k1" in found.seen().others) is counts
+
+
 GOES = {"deletionTimestamp": STARTED}
 
 
@@ -436,7 +477,7 @@ def test_attempt_that_was_just_asked_for_counts_for_others_until_it_is_not_belie
     found = Watched(job_body(), job_body("food"))
     food = found.seen("food").job
     manifest = {"metadata": {**META, "annotations": ON_CLAIM}}
-    found.reserved.reserve(food, manifest)
+    found.reserved.reserve(food, [manifest])
     assert found.seen().others["k1"].reserved
     assert "k1" not in found.seen("food").others
     found.now = 11
@@ -447,8 +488,22 @@ def test_attempt_that_was_refused_keeps_nobody_waiting() -> None:
     found = Watched(job_body(), job_body("food"))
     food = found.seen("food").job
     manifest = {"metadata": {**META, "annotations": ON_CLAIM}}
-    attempt = found.reserved.reserve(food, manifest)
+    found.reserved.reserve(food, [manifest])
+    attempt = records.attempt(manifest)
     found.reserved.release(found.seen().job, attempt)
     assert "k1" in found.seen().others, "only who has reserved can give back"
     found.reserved.release(food, attempt)
+    assert "k1" not in found.seen().others
+
+
+def test_attempt_that_a_job_does_not_ask_for_any_more_keeps_nobody_waiting() -> None:
+    found = Watched(job_body(), job_body("food"))
+    food = found.seen("food").job
+    manifest = {"metadata": {**META, "annotations": ON_CLAIM}}
+    assert found.reserved.reserve(food, [manifest]) == []
+    assert found.reserved.reserve(food, [manifest]) == []
+    assert [a.address for a in found.reserved.reserve(food, [])] == ["k1"]
+    assert "k1" not in found.seen().others
+    found.reserved.reserve(food, [manifest])
+    assert [a.address for a in found.reserved.forget(("ml", "food"))] == ["k1"]
     assert "k1" not in found.seen().others

@@ -33,8 +33,9 @@ def test_time_in_which_nobody_asked_is_not_made_up_for() -> None:
     assert [pace.wait("a"), pace.wait("b")] == [0.0, 0.25]
 
 
-def test_turn_that_is_dropped_is_asked_for_anew() -> None:
+def test_turns_that_are_dropped_are_given_to_the_next() -> None:
     pace: Pace[str] = Pace(4, Clock())
-    assert [pace.wait("a"), pace.wait("b")] == [0.0, 0.25]
+    assert [pace.wait(key) for key in "abcd"] == [0.0, 0.25, 0.5, 0.75]
     pace.drop("b")
-    assert pace.wait("b") == 0.5
+    pace.drop("c")
+    assert pace.wait("e") == 0.5

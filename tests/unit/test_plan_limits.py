@@ -1,9 +1,12 @@
 """How long an attempt may run, be silent, and wait for its image, by the operator's own clock."""
 
+from typing import Any
+
 import pytest
 from builders import NOON, World
 
 from olive_contract.stage import Progress
+from olive_operator.plan.limits import BEGINS_WITHIN, STALLED_AFTER
 
 
 def fetching(**sections: object) -> World:
@@ -90,3 +93,69 @@ def test_image_that_is_not_there_is_waited_for_as_long_as_it_may_come() -> None:
 def test_image_that_can_never_come_is_not_waited_for(waiting: str) -> None:
     world = fetching().pod("fetch/model", waiting=waiting, createdAt=NOON)
     assert world.stage("fetch/model").failures == 1
+
+
+def test_image_is_waited_for_from_when_the_pod_has_a_node() -> None:
+    world = fetching().wait(7200)
+    made: dict[str, Any] = {"createdAt": NOON, "node": "n1", "placedAt": world.now}
+    world.pod("fetch/model", waiting="ErrImagePull", **made).wait(299)
+    assert world.stage("fetch/model").failures == 0
+    assert world.wait(1).stage("fetch/model").failures == 1
+
+
+def placed(**fields: Any) -> World:
+    """The pod waited two hours for its node; it does not begin there."""
+    world = fetching().wait(7200)
+    made = {"createdAt": NOON, "placedAt": world.now, "node": "n1"}
+    return world.pod("fetch/model", **made, **fields)
+
+
+@pytest.mark.parametrize("waiting", ["ContainerCreating", "PodInitializing", ""])
+def test_pod_that_does_not_begin_on_its_node_makes_its_job_stalled_and_is_then_ended(
+    waiting: str,
+) -> None:
+    world = placed(waiting=waiting)
+    assert world.stage("fetch/model").reason == (waiting or "ContainerCreating")
+    assert world.condition("Stalled")[0] == "False"
+    assert world.last is not None
+    assert world.last.again == world.now + STALLED_AFTER
+    world.wait(STALLED_AFTER.total_seconds())
+    assert world.condition("Stalled") == ("True", "NotBegun")
+    assert "on node n1" in world.stage("fetch/model").message
+    assert "kubectl get events" in world.stage("fetch/model").message
+    first = world.attempt("fetch/model").name
+    assert first in under_way(world), "somebody can look at it"
+    assert world.last.again == NOON.replace(hour=14) + BEGINS_WITHIN
+    world.wait((BEGINS_WITHIN - STALLED_AFTER).total_seconds())
+    assert (world.stage("fetch/model").reason, world.stage("fetch/model").failures) == (
+        "Timeout",
+        1,
+    )
+    assert "has not begun" in world.stage("fetch/model").message
+    assert first not in under_way(world)
+    world.until_retry("fetch/model")
+    world.pod("fetch/model", waiting=waiting, createdAt=world.now, node="n2").wait(
+        BEGINS_WITHIN.total_seconds()
+    )
+    assert world.stage("fetch/model").state == "Failed", "not for ever"
+
+
+def test_pod_that_begins_late_goes_on() -> None:
+    world = placed(waiting="ContainerCreating").wait(STALLED_AFTER.total_seconds())
+    world.run("fetch/model")
+    assert world.condition("Stalled")[0] == "False"
+    assert world.finish("fetch/model").stage("fetch/model").state == "Succeeded"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"unschedulable": "0/2 nodes are available: 2 Insufficient nvidia.com/gpu."},
+        {"node": "n1", "waiting": "CreateContainerConfigError", "waitingMessage": "x"},
+    ],
+    ids=["it has no node", "a person has to bring something"],
+)
+def test_pod_that_waits_for_what_will_come_is_left_alone(fields: dict[str, str]) -> None:
+    world = fetching().pod("fetch/model", createdAt=NOON, **fields).wait(86400 * 30)
+    assert world.stage("fetch/model").attempt == 1
+    assert world.stage("fetch/model").failures == 0

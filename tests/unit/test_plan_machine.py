@@ -21,7 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from olive_contract.failures import FailureClass
 from olive_operator import names
 from olive_operator.api.seen import AttemptSeen
-from olive_operator.api.status import Phase, State
+from olive_operator.api.status import Phase, StageStatus, State
 from olive_operator.plan import Plan, sharing
 from olive_operator.plan.waits import SHARED
 
@@ -38,6 +38,8 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 
 NAMES = ("one", "two", "three")
 CALIBRATION = {"source": "pvc://data/calibration.jsonl", "template": "{text}"}
+TWIN = {**adapter("travel"), "name": "twin"}
+"""It is trained on the same data in the same way."""
 CHANGES: tuple[dict[str, Any], ...] = (
     {"model": {"source": "pvc://models/other"}},
     {"model": {"source": "pvc://models/tiny"}},
@@ -49,12 +51,13 @@ CHANGES: tuple[dict[str, Any], ...] = (
     {"adapters": [adapter("travel", rank=4)]},
     {"adapters": [adapter("travel"), {"name": "french", "source": "pvc://made/elsewhere"}]},
     {"adapters": [adapter("travel"), adapter("bad")]},
+    {"adapters": [TWIN, adapter("travel")]},
+    {"adapters": [adapter("bad"), {**adapter("bad"), "name": "worse"}]},
     {"evaluate": None},
     {"evaluate": {}},
     {"evaluate": {"gates": [{"metric": "perplexity", "max": 7}]}},
     {"serve": None},
     {"serve": {}},
-    {"serve": {"replicas": 0}},
     {"gpu": {"count": 0}},
     {"gpu": {"count": 2}},
     {"storage": {}},
@@ -71,10 +74,11 @@ BEGINNINGS: tuple[dict[str, Any], ...] = (
     {},
     {"adapters": [adapter("travel")]},
     {"serve": {}, "adapters": [adapter("travel")]},
+    {"adapters": [adapter("travel"), TWIN]},
     {"storage": {"claim": "shared"}},
     {"quantize": {"algorithm": "awq", "calibration": CALIBRATION}},
 )
-NEVER_COMES_RIGHT = ("fetch/bad",)
+NEVER_COMES_RIGHT = ("fetch/bad", "fetch/worse")
 PASSES = 200
 """More than any three of these jobs need to come to their end."""
 
@@ -96,7 +100,7 @@ class Machine(RuleBasedStateMachine):
 
     @initialize(
         jobs=st.lists(st.sampled_from(BEGINNINGS), min_size=1, max_size=len(NAMES)),
-        rounds=st.integers(0, 10),
+        rounds=st.integers(0, 14),
     )
     def are_at_work(self, jobs: list[dict[str, Any]], rounds: int) -> None:
         """Jobs have come some way already: anywhere from nothing done to everything."""
@@ -121,6 +125,11 @@ class Machine(RuleBasedStateMachine):
     def suspend_or_resume(self, name: str) -> None:
         suspended = self.sections.get(name, {}).get("suspend", False)
         self.edit(name, {"suspend": not suspended})
+
+    @rule(name=st.sampled_from(NAMES), replicas=st.integers(0, 2))
+    def scale(self, name: str, replicas: int) -> None:
+        if self.sections.get(name, {}).get("serve") is not None:
+            self.edit(name, {"serve": {"replicas": replicas}})
 
     @rule(name=st.sampled_from(NAMES))
     def annotate_retry(self, name: str) -> None:
@@ -203,9 +212,9 @@ class Machine(RuleBasedStateMachine):
             (
                 {"unschedulable": "Insufficient nvidia.com/gpu"},
                 {"unschedulable": ELSEWHERE},
-                {"waiting": "ImagePullBackOff"},
-                {"waiting": "InvalidImageName"},
-                {"waiting": "ContainerCreating"},
+                {"waiting": "ImagePullBackOff", "node": "n1"},
+                {"waiting": "InvalidImageName", "node": "n1"},
+                {"waiting": "ContainerCreating", "node": "n1"},
             )
         ),
     )
@@ -254,7 +263,7 @@ class Machine(RuleBasedStateMachine):
         else:
             self.mounted.pop(name, None)
 
-    @rule(seconds=st.sampled_from((1, 15, 70, 700)))
+    @rule(seconds=st.sampled_from((1, 15, 70, 700, 2000)))
     def pass_time(self, seconds: int) -> None:
         self.cluster.now += timedelta(seconds=seconds)
 
@@ -265,6 +274,7 @@ class Machine(RuleBasedStateMachine):
         self._counts_never_fall()
         self._two_work_at_the_same_only_if_the_first_may_never_begin()
         self._what_serves_stays()
+        self._what_is_ready_is_rolled_out()
 
     def _counts_never_fall(self) -> None:
         """Unless the spec came to name other work in between, or somebody asked for a retry."""
@@ -308,6 +318,17 @@ class Machine(RuleBasedStateMachine):
             if job.spec.serve is not None:
                 assert self.served.get(name, set()) & wanted <= adapters
             self.served[name] = adapters
+
+    def _what_is_ready_is_rolled_out(self) -> None:
+        for name, job in self.cluster.jobs.items():
+            ready = job.status.condition("Ready")
+            said_of_it = ready and (ready.status, ready.observedGeneration) == (
+                "True",
+                job.generation,
+            )
+            if said_of_it and job.spec.serve and not (self.blind or self.cluster.behind):
+                found = self.cluster.real["Deployment"][f"{name}-serving"].record
+                assert found.deployment.replicas == job.spec.serve.replicas
 
     def teardown(self) -> None:
         """The faults stop, and every job comes to its end."""
@@ -371,18 +392,22 @@ class Machine(RuleBasedStateMachine):
         job = self.cluster.jobs[name]
         status = job.status
         attempts = {a.name: a for a in self.cluster.attempts(name)}
-        for stage in status.stages:
-            latest = names.attempt(
+
+        def latest(stage: StageStatus) -> str:
+            return names.attempt(
                 name, job.uid, stage.name, stage.address, status.claim, stage.attempt
             )
-            there = attempts.get(latest)
+
+        for stage in status.stages:
+            there = attempts.get(latest(stage))
             if stage.state == State.RUNNING:
                 assert there is not None
                 assert there.pod is not None
                 assert there.pod.running
                 assert stage.node == there.pod.node
             elif stage.state == State.FAILED:
-                assert (latest, stage.reason) in self.cluster.failed, stage
+                tries = (latest(other) for other in status.stages if other.address == stage.address)
+                assert any((name, stage.reason) in self.cluster.failed for name in tries), stage
             elif stage.reason == "Built":
                 assert (status.claim, stage.key) in self.cluster.built
             elif stage.reason == SHARED:
@@ -407,6 +432,7 @@ class Machine(RuleBasedStateMachine):
         try:
             for _ in range(effects):
                 found = next(self.passes[name])
+                self._what_is_ready_is_rolled_out()
             return None
         except StopIteration:
             pass

@@ -110,6 +110,17 @@ def test_disruptions_in_between_use_up_nothing_of_the_limit() -> None:
     assert world.attempt("fetch/model").number == 9
 
 
+def test_who_asks_for_a_retry_waits_for_no_disruption_either() -> None:
+    world = World().settle()
+    for _ in range(3):
+        world.run("fetch/model").delete_pod("fetch/model").wait(800)
+    world.run("fetch/model").delete_pod("fetch/model")
+    assert world.stage("fetch/model").retryAt
+    before = world.attempt("fetch/model").number
+    world.annotate_retry("1")
+    assert world.attempt("fetch/model").number == before + 1
+
+
 def test_failure_that_is_due_at_once_asks_what_every_beginning_asks() -> None:
     world = World(serve=None).settle().run("fetch/model")
     job = world.edit_unseen(serve=None, suspend=True)

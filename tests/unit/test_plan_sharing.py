@@ -7,6 +7,8 @@ from builders.passes import Operator
 
 from olive_contract.failures import FailureClass
 from olive_operator.api.status import StageStatus
+from olive_operator.plan.limits import STALLED_AFTER
+from olive_operator.plan.sharing import PATIENCE
 
 ALONE: dict[str, Any] = {"serve": None, "evaluate": None, "adapters": []}
 MODEL = "fetch/model"
@@ -145,3 +147,33 @@ def test_an_operator_that_is_killed_before_the_first_attempt_is_made_doubles_not
         for _ in operator.work(name):
             pass
     assert len(cluster.attempts()) == 1
+
+
+def test_an_attempt_that_was_asked_for_and_never_comes_is_waited_for_only_so_long() -> None:
+    cluster = Cluster()
+    operator = Operator(cluster)
+    for name in ("one", "two"):
+        cluster.submit(name, **ALONE)
+    hangs = operator.work("one")
+    next(hangs)  # the claim; nothing more of this pass ever arrives
+    for _ in operator.work("two"):
+        pass
+    assert cluster.attempts() == []
+    assert operator.again["two"] == cluster.now + PATIENCE
+    cluster.now = operator.again["two"]
+    for _ in operator.work("two"):
+        pass
+    assert len(cluster.attempts("two")) == 1
+
+
+def test_pod_that_does_not_begin_on_its_node_is_not_waited_for() -> None:
+    two = Two()
+    made = two.cluster.now
+    two.cluster.pod(two.attempt("one"), node="n1", waiting="ContainerCreating")
+    two.look()
+    assert two.attempts("two") == []
+    two.cluster.now = two.operator.again["two"]
+    assert two.cluster.now == made + STALLED_AFTER
+    two.cluster.poke([("ml", "two")])
+    two.look()
+    assert len(two.attempts("two")) == 1

@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 import pytest
-from builders import World, adapter
+from builders import CONFIG, World, adapter
 
 from olive_contract.failures import FailureClass
+from olive_operator.plan import plan
 
 BASE = ("fetch/model", "quantize", "export")
 CALIBRATION = {"source": "pvc://data/calibration.jsonl", "template": "{text}"}
@@ -212,6 +213,19 @@ def test_edit_cancels_the_attempts_that_became_useless() -> None:
     assert old not in [a.name for a in world.seen.attempts]
     assert world.attempt("finetune/travel").number == 1
     assert "export" in [a.stage for a in world.seen.attempts]
+
+
+def test_job_is_not_ready_before_its_serving_has_followed_an_edit() -> None:
+    world = done()
+    assert world.condition("Ready") == ("True", "Serving")
+    world.edit_unseen(serve={"replicas": 2})
+    first = plan(world.seen, CONFIG, world.now)
+    assert first.apply
+    ready = first.status.condition("Ready")
+    assert ready is not None
+    assert (ready.status, ready.observedGeneration) == ("False", 2)
+    assert world.settle().condition("Ready") == ("False", "ServingStarting"), "not observed yet"
+    assert world.roll_out().condition("Ready") == ("True", "Serving")
 
 
 def test_removing_serve_takes_its_children_away() -> None:

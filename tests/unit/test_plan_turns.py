@@ -47,3 +47,19 @@ def test_a_pod_that_was_just_made_is_given_a_moment() -> None:
 )
 def test_a_pod_that_has_no_node_for_another_reason_is_left_alone(why: str) -> None:
     assert kept_off(why=why).stage("fetch/model").attempt == 1
+
+
+SWEEP = Holder("olive-sweep-x", "", "sweep", "cpu-2")
+
+
+def test_a_sweep_that_has_the_volume_is_waited_for_like_a_stage() -> None:
+    waiting = kept_off(SWEEP).stage("fetch/model")
+    assert (waiting.reason, waiting.attempt, waiting.endedAttempt) == ("VolumeBusy", 1, 0)
+    assert "olive-sweep-x on cpu-2" in waiting.message
+
+
+def test_no_stage_leaves_its_turn_to_a_sweep() -> None:
+    world = World(serve=None)
+    waits = Holder("olive-sweep-x", "", "sweep", elsewhere=True)
+    world.seen = replace(world.seen, holders=(HOLDER, waits))
+    assert "fetch/model" in world.settle().started

@@ -384,7 +384,7 @@ def test_a_job_that_is_being_deleted_uses_what_it_did() -> None:
 
 def test_a_store_whose_claim_is_gone_is_left_alone() -> None:
     ns = Namespace()
-    ns.cache.drop("PersistentVolumeClaim", "", ("ml", "olive-store"), 99)
+    ns.cache.drop("PersistentVolumeClaim", ("ml", "olive-store"), 99)
     assert list(stores(ns.cache, ns.planned)) == []
 
 

@@ -26,7 +26,8 @@ KEPT_OFF: Final = "didn't match pod affinity rules"
 class PodSeen:
     """The trimmed record of an attempt's pod.
 
-    ``createdAt`` is by the API server's clock, ``startedAt`` and ``finishedAt`` by the node's.
+    ``createdAt`` is by the API server's clock, ``startedAt`` and ``finishedAt`` by the node's;
+    ``placedAt``, when it was given its node, by the scheduler's.
     ``waiting`` and ``terminated`` are the container's reasons; ``unschedulable`` the scheduler's
     message; ``disrupted`` the reason of a disruption (eviction, preemption, deletion) if any.
     """
@@ -36,6 +37,7 @@ class PodSeen:
     phase: str = "Pending"
     deleting: bool = False
     createdAt: datetime | None = None
+    placedAt: datetime | None = None
     startedAt: datetime | None = None
     finishedAt: datetime | None = None
     running: bool = False
@@ -129,9 +131,9 @@ class ClaimSeen:
 class Holder:
     """A pod of ours that has the claim mounted, or is to mount it, and has not ended.
 
-    ``job`` is the OptimizationJob that it belongs to; ``component`` is stage or serving; ``node``
-    is empty while the pod waits for one; ``elsewhere``: it could run, but not on the node where the
-    claim is mounted now.
+    ``job`` is the OptimizationJob that it belongs to (a sweep to none); ``component`` is stage,
+    serving or sweep; ``node`` is empty while the pod waits for one; ``elsewhere``: it could run,
+    but not on the node where the claim is mounted now.
     """
 
     pod: str

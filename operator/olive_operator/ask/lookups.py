@@ -5,12 +5,15 @@ of a cluster next to none are ours.
 """
 
 import asyncio
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
 from olive_operator.client.apiserver import ApiError
+
+log = logging.getLogger("olive.lookups")
 
 K = TypeVar("K", bound=Hashable)
 A = TypeVar("A")
@@ -39,9 +42,16 @@ class Lookups(Generic[K, A]):
         async with self._asking[question]:
             if question in self._known and self._clock() - self._known[question][1] < self._seconds:
                 return self.known(question)
+            self._forget()
             try:
                 self._known[question] = await self._ask(question), self._clock()
             except ApiError as error:
-                if not error.passing:
-                    raise
+                level = logging.DEBUG if error.passing else logging.WARNING
+                log.log(level, "%s: %s; asked again", question, error)
             return self.known(question)
+
+    def _forget(self) -> None:
+        """What nobody has asked for a long time."""
+        long_ago = self._clock() - 100 * self._seconds
+        for question in [q for q, (_, at) in self._known.items() if at < long_ago]:
+            del self._known[question], self._asking[question]

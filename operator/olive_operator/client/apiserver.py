@@ -5,6 +5,7 @@ what is deleted is named by its uid, and a status is written over one version on
 """
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -76,8 +77,7 @@ class ApiServer:
     ) -> Body:
         """The answer's body. ApiError if it is refused, or if there is none after all tries."""
         text = await self.text(method, path, body, query, content_type, accept, seconds)
-        found: Body = orjson.loads(text)
-        return found
+        return _decoded(text)
 
     async def text(
         self,
@@ -121,7 +121,7 @@ class ApiServer:
             response = await self._send("GET", path, None, query, JSON, accept, limits)
             async with response:
                 async for line in response.content:
-                    yield orjson.loads(line)
+                    yield _decoded(line)
         except _LOST as error:
             raise ApiError(0, _no_answer(error)) from error
 
@@ -160,6 +160,15 @@ class ApiServer:
 
 
 _LOST = (aiohttp.ClientError, TimeoutError, ConnectionError)
+
+
+def _decoded(text: bytes) -> Body:
+    """orjson goes a thousand levels deep; the API server takes objects of ten thousand."""
+    try:
+        found: Body = orjson.loads(text)
+    except ValueError:
+        found = json.loads(text)
+    return found
 
 
 def _no_answer(error: BaseException) -> str:

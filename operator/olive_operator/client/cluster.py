@@ -1,5 +1,6 @@
 """The Kubernetes API behind a small protocol: every call that changes or asks something."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
@@ -25,8 +26,9 @@ _PATHS: Final[Mapping[str, str]] = {
 _KUEUE: Final = "/apis/kueue.x-k8s.io"
 _OWNERS = frozenset({"OptimizationJob", "Job", "Deployment"})
 """Of these the pods are to be gone before the object is."""
-_LOG_LINES = "40"
+_LOG: Final = (("tailLines", "40"), ("limitBytes", "65536"))
 _LOG_SECONDS = 5.0
+_MODELS_BYTES: Final = 2**20
 
 
 class Cluster(Protocol):
@@ -122,7 +124,7 @@ class KubernetesCluster:
         path = f"{_PATHS['Pod'].format(namespace)}/{pod}/log"
         try:
             text = await self._server.text(
-                "GET", path, query=[("tailLines", _LOG_LINES)], accept="*/*", seconds=_LOG_SECONDS
+                "GET", path, query=_LOG, accept="*/*", seconds=_LOG_SECONDS
             )
         except ApiError as error:
             if error.status in (400, 404):
@@ -135,7 +137,7 @@ class KubernetesCluster:
         path, query = _PATHS["Event"].format(namespace), [("fieldSelector", about)]
         found = await self._server.request("GET", path, query=query)
         oldest_first = sorted(found["items"], key=_last_seen)
-        return {e["involvedObject"]["name"]: e.get("message") or "" for e in oldest_first}
+        return {e["involvedObject"].get("name", ""): e.get("message") or "" for e in oldest_first}
 
     async def local_queue(self, namespace: str, name: str) -> str:
         try:
@@ -176,9 +178,14 @@ class KubernetesCluster:
 
     async def served(self, address: str) -> frozenset[str] | None:
         try:
-            async with self._http.get(f"http://{address}/v1/models") as response:
-                body = await response.json()
-                return frozenset(model["root"] for model in body["data"])
+            # Whoever may make pods may answer here: it leads nowhere else, and not for long.
+            address = f"http://{address}/v1/models"
+            async with self._http.get(address, allow_redirects=False) as response:
+                text = b""
+                async for part in response.content.iter_any():
+                    if len(text := text + part) > _MODELS_BYTES:
+                        return None
+                return frozenset(model["root"] for model in json.loads(text)["data"])
         except (TimeoutError, aiohttp.ClientError, KeyError, TypeError, ValueError):
             return None
 

@@ -4,9 +4,11 @@
 look again. The same plan, carried out, plans nothing the second time.
 """
 
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 
 from olive_operator import build, records
 from olive_operator.api.duration import parsed
@@ -14,7 +16,7 @@ from olive_operator.api.seen import ArtifactSeen, JobSeen, Ref, Seen
 from olive_operator.api.stage import Stage
 from olive_operator.api.status import StageStatus, State, Status
 from olive_operator.config import Config
-from olive_operator.plan import children, gates, needs, waits
+from olive_operator.plan import children, gates, needs, twins
 from olive_operator.plan import serving as serve
 from olive_operator.plan.children import Manifest, Round
 from olive_operator.plan.clock import instant
@@ -56,14 +58,18 @@ def plan(seen: Seen, config: Config, now: datetime) -> Plan:
     states = gates.judged(seen.job.spec, [step.status for step in found.steps.values()])
     target = serve.target(seen, states)
     serving = serve.status(seen, target)
-    answers = bool(target and serving and serve.answers(seen, target.serving, serving))
+    apply = children.serving(seen, target, config)
+    # What is yet to be applied nobody has seen roll out.
+    answers = not apply and bool(
+        target and serving and serve.answers(seen, target.serving, serving)
+    )
     after = status(seen.job, list(states.values()), found.sources, serving, answers, now)
     wanted = children.attempts(stages, found, config)
     expires = _expires(seen.job, after)
     return Plan(
         status=after,
         create=(*children.claim(seen, config), *made, *children.absent(wanted, found)),
-        apply=children.serving(seen, target, config),
+        apply=apply,
         delete=(
             *children.obsolete(wanted, found),
             *children.lost(found),
@@ -108,13 +114,13 @@ def _moved(seen: Seen) -> Seen:
 
 
 def _retried(seen: Seen) -> Seen:
-    """With failed stages due again, where the retry annotation has a new value."""
+    """With stages that failed, or wait for their retry, due now: the annotation has a new value."""
     job = seen.job
     if not job.retry or job.retry == job.status.retriedAt:
         return seen
     stages = tuple(
         replace(s, state=State.PENDING, failures=0, less=0, retryAt="")
-        if s.failures and s.state != State.SUCCEEDED
+        if (s.failures or s.retryAt) and s.state != State.SUCCEEDED
         else s
         for s in job.status.stages
     )
@@ -130,23 +136,24 @@ def _look(
 ) -> Round:
     found = addresses(stages, sources)
     needed = needs.needed(stages, found, seen)
-    steps: dict[str, Step] = {}
-    makers: dict[str, str] = {}
-    for stage in stages:
-        steps[stage.name] = step(
-            stage,
-            found[stage.name],
-            stage.name in needed,
-            lambda name: steps[name].status.state == State.SUCCEEDED,
+    makers = twins.makers(stages, found, needed, seen)
+    by_name = {stage.name: stage for stage in stages}
+
+    @cache
+    def of(name: str) -> Step:
+        maker = makers.get(name, name)
+        return step(
+            by_name[name],
+            found[name],
+            name in needed,
+            of,
+            of(maker) if maker != name else None,
             seen,
             config,
             now,
         )
-        if steps[stage.name].start:
-            address = steps[stage.name].status.address
-            if (maker := makers.setdefault(address, stage.name)) != stage.name:
-                steps[stage.name] = Step(waits.twin(steps[stage.name].status, maker))
-    return Round(seen, sources, found, steps)
+
+    return Round(seen, sources, found, {name: of(name) for name in by_name})
 
 
 def _found_out(
@@ -172,7 +179,7 @@ def _found_out(
             fresh[key] = records.artifact(record)
     if sources == found.sources and not fresh:
         return None
-    seen = replace(found.seen, artifacts={**known, **fresh})
+    seen = replace(found.seen, artifacts=ChainMap(fresh, known))  # type: ignore[arg-type]  # only read
     return replace(found, seen=seen, sources=sources)
 
 

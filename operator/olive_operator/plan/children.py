@@ -68,15 +68,20 @@ def obsolete(wanted: Mapping[str, Manifest | None], found: Round) -> list[Ref]:
     """Attempts under way that nothing asks for any more, and all for what the spec does not name.
 
     Of those that are asked for, the ones that have not begun and would be made otherwise now: they
-    may wait for what nobody will bring. They are made anew.
+    may wait for what nobody will bring. They are made anew. Of a stage whose address is not known
+    now, what has ended is kept until it is.
     """
     claim = claim_of(found.seen.job.spec)
     current = {name: (a.name, claim) for name, a in found.addresses.items() if a}
     unknown = {name for name, a in found.addresses.items() if a is None}
 
     def useless(attempt: AttemptSeen) -> bool:
-        if attempt.deleting or attempt.stage in unknown:
+        if attempt.deleting:
             return False
+        if attempt.stage in unknown:
+            step = found.steps[attempt.stage]
+            asked_for = step.status.address, step.start
+            return not attempt.ended and (attempt.address, attempt.number) != asked_for
         if current.get(attempt.stage) != (attempt.address, attempt.claim):
             return True
         if attempt.ended:

@@ -13,12 +13,12 @@ IMAGE_NEVER: Final = frozenset({"InvalidImageName", "ErrImageNeverPull"})
 """Reasons for which no later try will find the image."""
 IMAGE_WAITS: Final = IMAGE_NEVER | {"ErrImagePull", "ImagePullBackOff"}
 
-
 STALLED: Final = frozenset(
     {
         "ClaimNotFound",
         "ContainerConfig",
         "ImagePull",
+        "NotBegun",
         "PodRefused",
         "QueueUnavailable",
         "Refused",
@@ -73,8 +73,9 @@ def pending(pod: PodSeen | None, gpu: GPU | None) -> Pending:
                 f'secret "{found[2].rpartition("/")[2]}" has no key "{found[1]}"; add it',
             )
         return Pending("ContainerConfig", pod.waitingMessage)
-    if pod.waiting:
-        return Pending(pod.waiting, pod.waitingMessage or "the container is being created")
+    if pod.waiting or pod.node:
+        why = pod.waitingMessage or "the container is being created"
+        return Pending(pod.waiting or "ContainerCreating", why)
     return Pending("Scheduling", "the pod waits for a node")
 
 
@@ -98,6 +99,16 @@ def refused(sentence: str) -> Pending:
 def not_created(warning: str) -> Pending:
     """The attempt is there, but its pod cannot be made."""
     return Pending("PodRefused", f"the pod cannot be created: {warning}")
+
+
+def not_begun(pod: PodSeen, since: str) -> Pending:
+    """The pod has had a node for so long, and its container does not begin there."""
+    why, events = pending(pod, None), f"--field-selector involvedObject.name={pod.name}"
+    return Pending(
+        "NotBegun",
+        f"the pod has been on node {pod.node} for {since} and has not begun "
+        f"({why.reason}: {why.message}); read `kubectl get events {events}`",
+    )
 
 
 def of_volume(found: Pending, claim: str, holders: Sequence[Holder]) -> Pending:

@@ -72,7 +72,11 @@ POLICY: Final[Mapping[F, Rule]] = {
     ),
     F.INPUT_MISSING: Rule(Action.RETRY, "the missing artifact is made again", delay=_AT_ONCE),
     F.STAGE_ERROR: Rule(Action.RETRY, "read the pod's log"),
-    F.TIMEOUT: Rule(Action.RETRY, "read the pod's log, or raise spec.timeouts", limit=1),
+    F.TIMEOUT: Rule(
+        Action.RETRY,
+        "read the pod's log, or raise spec.timeouts; of a pod that did not begin, look at its node",
+        limit=1,
+    ),
     F.IMAGE_PULL: Rule(
         Action.RETRY, "check the image's name and the pull secrets", delay=timedelta(minutes=1)
     ),

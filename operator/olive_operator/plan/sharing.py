@@ -10,11 +10,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from olive_operator.api.seen import AttemptSeen, Builder
+from olive_operator.plan import limits
 from olive_operator.plan.pods import pending
 from olive_operator.plan.view import View
 
 PATIENCE: Final = timedelta(seconds=10)
-"""For a pod to be made. One that is refused (a quota, a priority that does not exist) never is."""
+"""For a pod to be made, or for an attempt that was asked for to be seen. One that is refused (a
+quota, a priority that does not exist) never is."""
 
 
 def builder(view: View) -> Builder | None:
@@ -25,12 +27,16 @@ def builder(view: View) -> Builder | None:
     return None if _stuck(other.attempt, view.now) else other
 
 
-def next_look(other: Builder) -> datetime | None:
-    """When an attempt whose pod does not come is no reason to wait any more."""
+def next_look(other: Builder, now: datetime) -> datetime | None:
+    """When an attempt that does not come, or does not begin, is no reason to wait any more."""
     attempt = other.attempt
-    if attempt.begun or attempt.pod or attempt.createdAt is None:
+    if other.reserved:
+        return now + PATIENCE
+    if attempt.begun or other.ending:
         return None
-    return attempt.createdAt + PATIENCE
+    if attempt.pod:
+        return limits.stalls_at(attempt.pod)
+    return attempt.createdAt + PATIENCE if attempt.createdAt else None
 
 
 def ahead_of(attempt: AttemptSeen, view: View) -> Builder | None:
@@ -49,7 +55,8 @@ def _stuck(attempt: AttemptSeen, now: datetime) -> bool:
         return True
     if attempt.pod is None:
         return attempt.createdAt is not None and attempt.createdAt + PATIENCE <= now
-    return bool(attempt.pod.unschedulable) or pending(attempt.pod, None).stalled
+    pod = attempt.pod
+    return bool(pod.unschedulable or limits.stalled(pod, now)) or pending(pod, None).stalled
 
 
 def _age(attempt: AttemptSeen) -> tuple[str, str]:

@@ -35,7 +35,8 @@ class Step:
 
     ``start``: the number of the attempt that must exist. ``made``: an artifact to record.
     ``source``: the key that a fetch's request was found to be. ``lost``: an artifact whose record
-    is wrong. ``again``: when to look again.
+    is wrong. ``again``: when to look again. ``hopeless``: the stage, or what it waits for, has
+    failed for good.
     """
 
     status: StageStatus
@@ -44,34 +45,73 @@ class Step:
     source: str = ""
     lost: str = ""
     again: datetime | None = None
+    hopeless: bool = False
 
 
 def step(
     stage: Stage,
     address: Address | None,
     needed: bool,
-    ready: Callable[[str], bool],
+    others: Callable[[str], Step],
+    maker: Step | None,
     seen: Seen,
     config: Config,
     now: datetime,
 ) -> Step:
-    """The stage's state and what it asks for. ``ready`` tells whether an input's stage is done."""
+    """The stage's state and what it asks for.
+
+    ``others``: the steps of the stages that it comes after. ``maker``: that of the one which makes
+    the same artifact and goes first, if there is one.
+    """
     before = seen.job.status.stage_named(stage.name) or StageStatus(stage.name, State.WAITING)
-    waiting = [name for name in stage.inputs.values() if not ready(name)]
-    first = [name for name in stage.after if not ready(name)]
+    first = {name: others(name) for name in (*stage.inputs.values(), *stage.after)}
+    waits_for = [name for name, s in first.items() if s.status.state != State.SUCCEEDED]
+    hopeless = any(first[name].hopeless for name in waits_for)
     if address is None:
-        return Step(waits.waiting(before, [*waiting, *first]))
+        return _undecided(stage, before, waits_for, hopeless, seen, config, now)
     if before.address != address.name:
         gpu = before.gpuSeconds + spent.in_vain(stage, before, seen, now)
         before = StageStatus(stage.name, State.WAITING, address=address.name, gpuSeconds=gpu)
-    ours = _ours(stage, address, seen)
-    attempt = max(ours, key=lambda a: a.number, default=None)
+    ours = _at(address.name, seen)
+    attempt = _latest(stage, ours)
     view = View(stage, address, replace(before, key=address.key), attempt, seen, config, now)
     if needs.present(address, seen):
         return _done(view)
     if attempt and attempt.number < max(before.attempt, before.endedAttempt + 1):
         view = replace(view, attempt=None)  # it was dealt with
-    return _next(view, needed, [*waiting, *first], ours)
+    if maker and not (view.attempt and view.attempt.ended):
+        if maker.start:
+            return Step(waits.twin(view, maker.status))
+        view = replace(view, before=waits.of_twin(view.before, maker.status))
+    found = _next(view, needed, waits_for, ours)
+    return replace(found, hopeless=hopeless or found.status.state == State.FAILED)
+
+
+def _undecided(
+    stage: Stage,
+    before: StageStatus,
+    waits_for: list[str],
+    hopeless: bool,
+    seen: Seen,
+    config: Config,
+    now: datetime,
+) -> Step:
+    """What it reads is made anew since an edit. What runs goes on: it may come out the same."""
+    attempt = under_way(before, seen)
+    if attempt is None:
+        return Step(waits.waiting(before, waits_for), hopeless=hopeless)
+    address = Address(before.address, before.address, {})
+    view = View(stage, address, before, attempt, seen, config, now)
+    if seen.job.spec.suspend or hopeless:
+        return Step(waits.waiting(waits.withdrawn(view, attempt), waits_for), hopeless=hopeless)
+    found = _observed(view, attempt)
+    return found if found.start else Step(waits.waiting(found.status, waits_for))
+
+
+def under_way(stage: StageStatus, seen: Seen) -> AttemptSeen | None:
+    """The attempt at what the stage was last asked to make, if it has not ended."""
+    there = (a for a in _at(stage.address, seen) if not (a.deleting or a.ended))
+    return _latest(stage, [a for a in there if a.number > stage.endedAttempt])
 
 
 def _next(view: View, needed: bool, waits_for: list[str], ours: list[AttemptSeen]) -> Step:
@@ -94,9 +134,15 @@ def _next(view: View, needed: bool, waits_for: list[str], ours: list[AttemptSeen
     return _absent(view, ours)
 
 
-def _ours(stage: Stage, address: Address, seen: Seen) -> list[AttemptSeen]:
-    work = (stage.name, address.name, claim_of(seen.job.spec))
-    return [a for a in seen.attempts if (a.stage, a.address, a.claim) == work]
+def _at(address: str, seen: Seen) -> list[AttemptSeen]:
+    """The job's attempts at this work, also those of stages that make or have made the same."""
+    work = address, claim_of(seen.job.spec)
+    return [a for a in seen.attempts if (a.address, a.claim) == work]
+
+
+def _latest(stage: Stage | StageStatus, attempts: list[AttemptSeen]) -> AttemptSeen | None:
+    own = (a for a in attempts if a.stage == stage.name)
+    return max(own, key=lambda a: a.number, default=None)
 
 
 def _done(view: View) -> Step:
@@ -150,12 +196,13 @@ def _absent(view: View, ours: list[AttemptSeen]) -> Step:
     before = view.before
     if before.retryAt and (at := instant(before.retryAt)) > view.now:
         return Step(before, again=at)
-    if ending := [a for a in ours if not a.ended and a.number <= before.endedAttempt]:
+    own = view.stage.name, before.endedAttempt
+    if ending := [a for a in ours if not a.ended and (a.stage != own[0] or a.number <= own[1])]:
         return Step(waits.waits_for_end(view, ending[0]))
     if view.address.key in view.seen.sweeping:
         return Step(waits.sweeping(view))
     if other := sharing.builder(view):
-        return Step(waits.shared(view, other), again=sharing.next_look(other))
+        return Step(waits.shared(view, other), again=sharing.next_look(other, view.now))
     if why := pods.no_queue(view.seen.queue) or volumes.not_yet(view):
         return Step(waits.held_back(view, why))
     number = before.attempt + 1 if before.attempt == before.endedAttempt else before.attempt

@@ -44,7 +44,9 @@ def not_yet(view: View) -> Pending | None:
     """Why a stage that is due does not start now, if it does not."""
     if not on_one_node(claim_of(view.seen.job.spec), view.seen, view.config):
         return None
-    turn = next((h for h in view.seen.holders if h.elsewhere), None)
+    # A sweep has time: it has no turn that others would have to wait for.
+    waiting = (h for h in view.seen.holders if h.elsewhere and h.component != "sweep")
+    turn = next(waiting, None)
     if turn is None or any(h.component == "serving" and h.node for h in view.seen.holders):
         return None
     return Pending(

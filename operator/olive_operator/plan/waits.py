@@ -40,7 +40,7 @@ def _ending(view: View, pod: str) -> StageStatus:
 def anew(view: View, attempt: AttemptSeen) -> StageStatus:
     """The volume is free, and the scheduler will not notice: another pod has its turn at once."""
     return replace(
-        _withdrawn(view, attempt),
+        withdrawn(view, attempt),
         state=State.PENDING,
         reason="VolumeBusy",
         message="the volume is free now; the pod is made anew, to be scheduled at once",
@@ -49,7 +49,7 @@ def anew(view: View, attempt: AttemptSeen) -> StageStatus:
 
 def suspended(view: View, attempt: AttemptSeen | None) -> StageStatus:
     """Not to be worked on now; an attempt under way is ended, and that is no failure."""
-    status = _withdrawn(view, attempt) if attempt else view.before
+    status = withdrawn(view, attempt) if attempt else view.before
     return replace(
         status,
         state=State.WAITING,
@@ -62,7 +62,7 @@ def shared(view: View, other: Builder, attempt: AttemptSeen | None = None) -> St
     """Another job makes the same artifact now; an attempt of ours that is behind is ended."""
     if other.ending:
         return _ending(view, f"pod {other.attempt.name} of job {other.job}")
-    status = _withdrawn(view, attempt) if attempt else view.before
+    status = withdrawn(view, attempt) if attempt else view.before
     doing = "runs" if other.attempt.begun else "has the pod for it"
     return replace(
         status,
@@ -73,22 +73,37 @@ def shared(view: View, other: Builder, attempt: AttemptSeen | None = None) -> St
     )
 
 
-def twin(status: StageStatus, maker: str) -> StageStatus:
+def twin(view: View, maker: StageStatus) -> StageStatus:
     """Another stage of the job makes the same artifact: two adapters on one data set, say."""
     return replace(
-        status,
+        withdrawn(view, view.attempt) if view.attempt else view.before,
         state=State.PENDING,
         reason="BuiltByAnotherStage",
-        message=f"{maker} makes the same artifact; it is made once",
-        attempt=status.endedAttempt,
-        pod="",
-        node="",
+        message=f"{maker.name} makes the same artifact; it is made once",
+        failures=maker.failures,
+        less=maker.less,
+        retryAt="",
+    )
+
+
+def of_twin(before: StageStatus, maker: StageStatus) -> StageStatus:
+    """What has come of the attempts of the stage that makes the same has come of all of them."""
+    ended = maker if maker.state == State.FAILED or maker.retryAt else before
+    return replace(
+        before,
+        state=ended.state,
+        reason=ended.reason,
+        message=ended.message,
+        retryAt=maker.retryAt,
+        failures=maker.failures,
+        less=maker.less,
+        lastFailure=maker.lastFailure,
     )
 
 
 def sweeping(view: View, attempt: AttemptSeen | None = None) -> StageStatus:
     """What it is to make is being removed from the store; what the attempt has made goes too."""
-    status = _withdrawn(view, attempt) if attempt else view.before
+    status = withdrawn(view, attempt) if attempt else view.before
     return replace(
         status,
         state=State.PENDING,
@@ -98,7 +113,7 @@ def sweeping(view: View, attempt: AttemptSeen | None = None) -> StageStatus:
     )
 
 
-def _withdrawn(view: View, attempt: AttemptSeen) -> StageStatus:
+def withdrawn(view: View, attempt: AttemptSeen) -> StageStatus:
     """The attempt is ended by us, and does not count as a failure."""
     return replace(
         view.before,

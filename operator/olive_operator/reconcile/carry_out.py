@@ -9,6 +9,7 @@ from, and nothing follows if that is no longer the newest.
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -73,6 +74,13 @@ async def carry_out(
             *(cluster.create(_event(job, event, now)) for event in events),
         )
     )
+
+
+async def tell_refusal(cluster: Cluster, job: JobSeen, error: ApiError, now: datetime) -> None:
+    """An Event for what the API server refuses a pass: it may be the status that is refused."""
+    event = Event("Warning", "Refused", f"the API server refused a change: {error.message}")
+    with suppress(ApiError):
+        await cluster.create(_event(job, event, now))
 
 
 async def _all(awaited: Iterable[Awaitable[object]]) -> None:

@@ -12,7 +12,13 @@ from olive_operator.plan.graph import claim_of
 from olive_operator.reconcile.observe_store import sweeping
 from olive_operator.reconcile.reservations import Reservations
 from olive_operator.watch.cache import Cache, JobKey
-from olive_operator.watch.kept import AttemptRecord, ChildRecord, ClaimRecord, PodRecord
+from olive_operator.watch.kept import (
+    AttemptRecord,
+    ChildRecord,
+    ClaimRecord,
+    JobRecord,
+    PodRecord,
+)
 from olive_operator.watch.kinds import JOB
 
 
@@ -25,12 +31,13 @@ def observe(
 ) -> Seen:
     """One value for the plan.
 
-    Attempts of an earlier job of this name are not this job's, nor are an earlier attempt's pods.
+    Children of an earlier job of this name are not this job's, nor are an earlier attempt's pods.
     """
     key, namespace, claim = (job.namespace, job.name), job.namespace, claim_of(job.spec)
     pods = _pods(cache, key)
     attempts: list[AttemptRecord] = list(cache.at("attempts", key).values())
-    children: list[ChildRecord] = list(cache.at("children", key).values())
+    known: list[ChildRecord] = list(cache.at("children", key).values())
+    children = [child for child in known if child.owner == job.uid]
     claims = _claims(cache, job, claim)
     return Seen(
         job=job,
@@ -71,14 +78,11 @@ def _claims(cache: Cache, job: JobSeen, claim: str) -> dict[str, ClaimSeen]:
 def _holders(
     cache: Cache, namespace: str, claim: str, found: ClaimSeen | None
 ) -> tuple[Holder, ...]:
-    """Who uses the claim, where that matters: one that all nodes can mount may have thousands.
-
-    A sweep has no turn that others would have to wait for.
-    """
+    """Who uses the claim, where that matters: one that all nodes can mount may have thousands."""
     if found and "ReadWriteMany" in found.accessModes:
         return ()
     records: list[PodRecord] = list(cache.at("holders", namespace, claim).values())
-    return tuple(record.holder for record in records if record.component != "sweep")
+    return tuple(record.holder for record in records)
 
 
 class Others(Mapping[str, Builder]):
@@ -122,10 +126,13 @@ class Others(Mapping[str, Builder]):
         return [r for r in records if not r.seen.deleting and self._open(r)]
 
     def _open(self, record: AttemptRecord) -> bool:
-        """Its job is there, and has not dealt with it."""
+        """Its job is there, and has not dealt with it; one that is deleted will not."""
         known = self._cache.get(JOB, record.job)
-        seen = known.record.seen if known else None
-        if seen is None or seen.uid != record.owner:
+        job: JobRecord | None = known.record if known else None
+        seen = job.seen if job else None
+        if job is None or seen is None or seen.uid != record.owner:
+            return False
+        if job.deleting and self._with_pod(record).ended:
             return False
         stage = seen.status.stage_named(record.seen.stage)
         dealt_with = stage.endedAttempt if stage and stage.address == record.seen.address else 0

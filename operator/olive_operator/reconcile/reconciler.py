@@ -3,11 +3,11 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterable, Set
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from olive_operator import metrics
+from olive_operator import metrics, records
 from olive_operator.api.seen import AttemptSeen, JobSeen, Ref, Seen
 from olive_operator.api.status import State, Status
 from olive_operator.ask.inquiries import Inquiries, Questions
@@ -17,7 +17,7 @@ from olive_operator.config import Config
 from olive_operator.plan import Plan, plan
 from olive_operator.plan.graph import claim_of
 from olive_operator.reconcile import writes
-from olive_operator.reconcile.carry_out import Done, Objects, carry_out
+from olive_operator.reconcile.carry_out import Done, Objects, carry_out, tell_refusal
 from olive_operator.reconcile.observe import observe
 from olive_operator.reconcile.reservations import Reservations
 from olive_operator.scheduling.backoff import Backoff
@@ -83,6 +83,8 @@ class Reconciler:
                 await self.reconcile(key)
             except Exception as error:
                 self._try_again(key, error)
+                if isinstance(error, ApiError) and not error.passing:
+                    await self._tell(key, error)
             finally:
                 self._queue.done(key)
                 metrics.RECONCILE_SECONDS.observe(time.perf_counter() - started)
@@ -103,18 +105,15 @@ class Reconciler:
         self.phases.of[key] = found.status.phase
         same = found.status == record.seen.status
         self.planned[key] = record.seen if same else replace(record.seen, status=found.status)
-        if found.again:
-            self._queue.add_after(key, max((found.again - now).total_seconds(), 0))
         write = self._is_time(key, writes.wait(record.seen.status, found))
-        attempts = [
-            self._reserved.reserve(record.seen, m) for m in found.create if m["kind"] == "Job"
-        ]
+        attempts = [m for m in found.create if m["kind"] == "Job"]
+        self._free(key, self._reserved.reserve(record.seen, attempts))
         what, done = self._objects(known, record.seen), Done()
         try:
             await carry_out(self._cluster, what, found, write, now, done)
         finally:
             self._settle(record.seen, found, attempts, done)
-        self._come_again(key, done)
+        self._come_again(key, found.again, now, done)
 
     def _observe(self, key: JobKey, job: JobSeen) -> Seen:
         answers, refused = self._inquiries.answers(key, job.spec.queue), self._refused.get(key, {})
@@ -156,14 +155,20 @@ class Reconciler:
             queue=seen.job.spec.queue or "" if waits else "",
         )
 
-    def _settle(self, job: JobSeen, found: Plan, attempts: list[AttemptSeen], done: Done) -> None:
+    def _free(self, key: JobKey, attempts: Iterable[AttemptSeen]) -> None:
+        """Nobody waits for these any more: they were asked for, and will not be made."""
+        for attempt in attempts:
+            self._poke_others(key, self._cache.waiting(key[0], attempt.address))
+
+    def _settle(self, job: JobSeen, found: Plan, attempts: list[Manifest], done: Done) -> None:
         """What was written is known now; attempts that are not there keep nobody waiting."""
         key = (job.namespace, job.name)
         for manifest in done.objects:
             self._poke_others(key, self._keep(manifest))
         if done.version:
             self._wrote(job, found.status, done.version)
-        for attempt in attempts:
+        for attempt in map(records.attempt, attempts):
+            self._queue.add_after(key, _SILENT_AFTER.total_seconds())
             seen = self._cache.get("Job", (job.namespace, attempt.name)) is not None
             if seen or done.stale or attempt.name in done.refused:
                 self._reserved.release(job, attempt)
@@ -195,16 +200,19 @@ class Reconciler:
         for other in keys - {key}:
             self._queue.add(other)
 
-    def _come_again(self, key: JobKey, done: Done) -> None:
-        """Soon, where the pass was late or the API server refused an attempt: later each time."""
+    def _come_again(self, key: JobKey, again: datetime | None, now: datetime, done: Done) -> None:
+        """When the plan says so; later each time where it was late, or an attempt was refused."""
+        late = done.stale or (again is not None and again <= now)
         if not done.stale:
             self._refused[key] = done.refused
-        elif self._backoff(key).failures:  # once, something was faster; twice, the job is not there
+        if late and self._backoff(key).failures:  # not for the first time: is the job there?
             self._doubt()
-        if done.stale or done.refused:
+        if late or done.refused:
             self._queue.add_after(key, self._backoff(key).next())
         else:
             self._backoffs.pop(key, None)
+        if again is not None and again > now:
+            self._queue.add_after(key, (again - now).total_seconds())
 
     def _backoff(self, key: JobKey) -> Backoff:
         return self._backoffs.setdefault(key, Backoff(1.0, 60.0))
@@ -224,10 +232,16 @@ class Reconciler:
             )
         self._queue.add_after(key, delay)
 
+    async def _tell(self, key: JobKey, error: ApiError) -> None:
+        known = self._cache.get(JOB, key)
+        if known and known.record.seen:
+            await tell_refusal(self._cluster, known.record.seen, error, self._clock())
+
     def _forget(self, key: JobKey) -> None:
         self._cache.waits(key, frozenset())
         self._inquiries.forget(key)
         self._informing.drop(key)
+        self._free(key, self._reserved.forget(key))
         for known in (self._backoffs, self._written, self._refused, self.phases.of, self.planned):
             known.pop(key, None)
 

@@ -122,7 +122,7 @@ class Stores:
             created = await self._cluster.create(sweep)
         except ApiError as error:
             if not error.passing:  # it will never be: its keys are free again
-                self._poke(self._cache.drop("Job", "", kinds.key_of(sweep), 0))
+                self._poke(self._cache.drop("Job", kinds.key_of(sweep), 0))
             raise
         if created:
             self._known(created)

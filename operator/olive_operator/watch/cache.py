@@ -73,9 +73,8 @@ class Cache:
         """The object is there; the jobs that this changes something for."""
         return self._put(kind, key, Known(version, uid, record))
 
-    def drop(self, kind: str, scope: str, key: ObjectKey, version: int) -> set[JobKey]:
+    def drop(self, kind: str, key: ObjectKey, version: int) -> set[JobKey]:
         """The object is gone since this version."""
-        self.seen(kind, scope, version)
         known = self.get(kind, key)
         return self._drop(kind, key) if known and known.version <= version else set()
 
@@ -146,10 +145,12 @@ class Cache:
     def _leave(self, key: ObjectKey, old: Known | None, new: Known | None) -> None:
         """Take the old record out of the places where the new one is not found."""
         stays = {place for place, _, _ in new.record.places(key)} if new else set()
-        for place, name, _ in old.record.places(key) if old else ():
-            if place not in stays:
-                del self._places[place][name]
-                if not self._places[place]:
+        for place, name, value in old.record.places(key) if old else ():
+            there = self._places.get(place, {})
+            # Two may claim one place: two records of one artifact, though we make none.
+            if place not in stays and there.get(name) == value:
+                del there[name]
+                if not there:
                     del self._places[place]
 
     def _concerned(self, key: ObjectKey, *records: Record) -> set[JobKey]:

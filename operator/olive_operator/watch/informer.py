@@ -122,7 +122,7 @@ class Watcher:
             raise ApiError.told(body)
         name, scope, version = self._kind.name, self._namespace, version_of(body)
         if what == "DELETED":
-            self._poke(self._cache.drop(name, scope, key_of(body), version))
+            self._poke(self._cache.drop(name, key_of(body), version))
         elif what != "BOOKMARK":
             self._put(body)
         self._cache.seen(name, scope, version)
@@ -180,8 +180,8 @@ def put(kind: Kind, body: Body, cache: Cache, poke: Poke) -> None:
         return
     try:
         record = kind.record(body)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        # Somebody else's, under our labels. It must not keep us from all that follow.
+    except Exception as error:
+        # Somebody else's, under our labels, and anything. It must not keep us from all that follow.
         log.warning("%s %s/%s is none of ours: %r", kind.name, *key, error)
         return
     poke(cache.put(kind.name, key, version, uid, record), 0.0 if record.urgent else _CALM)

@@ -16,7 +16,9 @@ from typing import Any, Final
 
 import kopf
 import uvloop
+from kopf._cogs.structs.references import Insights  # what operator() takes, named nowhere else
 
+from olive_operator import labels
 from olive_operator.client.apiserver import ApiError, ApiServer, Body
 from olive_operator.scheduling.backoff import Backoff
 from olive_operator.watch import handlers, informer, kinds
@@ -30,6 +32,10 @@ _CALM_SECONDS: Final = 1.0
 """Between a doubt and the list that ends it: doubts come in flocks."""
 _STUCK_SECONDS: Final = 30.0
 _KOPF_WORKERS: Final = 16
+_STACK_BYTES: Final = 64 * 2**20
+"""Of kopf's thread: the API server takes objects that are nested ten thousand deep."""
+_LONGEST_SECONDS: Final = 3600.0
+"""Between two lists: kopf may find nothing where it lists anew, and then it says nothing at all."""
 
 
 class Jobs:
@@ -54,7 +60,9 @@ class Jobs:
 
     async def run(self) -> None:
         """Watch until cancelled."""
+        usual = threading.stack_size(_STACK_BYTES)
         threading.Thread(target=self._watch, name="kopf", daemon=True).start()
+        threading.stack_size(usual)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._live())
@@ -76,7 +84,9 @@ class Jobs:
         await self._of_each_namespace(informer.list_all)
         self.listed.set()
         while True:
-            await self._doubted.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LONGEST_SECONDS):  # wait_for may lose a cancellation
+                    await self._doubted.wait()
             await asyncio.sleep(_CALM_SECONDS)
             self._doubted.clear()
             await self._of_each_namespace(informer.forget_gone)
@@ -88,7 +98,7 @@ class Jobs:
             try:
                 await ask(self._server, JOBS, left[0], self._cache, self._poke)
                 left.pop(0)
-            except (ApiError, informer.GoneError) as error:
+            except (ApiError, ValueError, informer.GoneError) as error:
                 if not backoff.failures:
                     log.warning("listing the jobs: %s; trying on", error)
                 await asyncio.sleep(backoff.next())
@@ -105,7 +115,7 @@ class Jobs:
         key, version = kinds.key_of(body), kinds.version_of(body)
         known = self._cache.get(JOB, key)
         if what == "DELETED":
-            self._poke(self._cache.drop(JOB, "", key, version))
+            self._poke(self._cache.drop(JOB, key, version))
         elif known is None or known.version < version:
             record = kinds.job(body, known.record if known else None)
             self._poke(self._cache.put(JOB, key, version, body["metadata"]["uid"], record))
@@ -121,7 +131,9 @@ class Jobs:
             except asyncio.CancelledError:
                 return
             except Exception as error:
-                log.warning("kopf: %s: %s; begun again", type(error).__name__, error)
+                causes = error.exceptions if isinstance(error, ExceptionGroup) else (error,)
+                for cause in causes:
+                    log.warning("kopf: %s: %s; begun again", type(cause).__name__, cause)
             if time.monotonic() - started > 60:
                 backoff.reset()
             self._ended.wait(backoff.next())
@@ -131,17 +143,22 @@ class Jobs:
             self._kopf = asyncio.get_running_loop(), task
         if self._ended.is_set():
             return
+        self._loop.call_soon_threadsafe(self.doubt)
         registry = kopf.OperatorRegistry()
         kopf.on.startup(registry=registry)(_configure)
         kopf.on.login(registry=registry)(_login)
         handlers.register(registry, self._tell, self._alive)
-        await kopf.operator(
-            registry=registry,
-            standalone=True,
-            clusterwide=not self._namespaces,
-            namespaces=self._namespaces,
-            liveness_endpoint=self._liveness,
-        )
+        insights = Insights()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_finds_jobs(insights))
+            await kopf.operator(
+                registry=registry,
+                insights=insights,
+                standalone=True,
+                clusterwide=not self._namespaces,
+                namespaces=self._namespaces,
+                liveness_endpoint=self._liveness,
+            )
 
     def _tell(self, what: str | None, body: Body) -> None:
         self._loop.call_soon_threadsafe(self._take, what, body)
@@ -149,6 +166,18 @@ class Jobs:
     def _alive(self) -> bool:
         """Whether the loop in which the work is done still turns."""
         return time.monotonic() - self._beat < _STUCK_SECONDS
+
+
+class NoSuchKindError(Exception):
+    """The API server does not know OptimizationJobs, or not yet: it tells of CRDs some time after
+    it has begun to answer."""
+
+
+async def _finds_jobs(insights: Insights) -> None:
+    """kopf looks once for what there is to watch; where it finds nothing, it idles for ever."""
+    await insights.ready_resources.wait()
+    if not insights.watched_resources:
+        raise NoSuchKindError(f"the API server knows no optimizationjobs.{labels.GROUP}")
 
 
 async def _configure(settings: kopf.OperatorSettings, **_: Any) -> None:

@@ -135,10 +135,11 @@ class PodRecord(_Alone):
 class ChildRecord(_Alone):
     """A mutable child: the hash of the manifest that was last applied, and what is seen of it.
 
-    ``serves``: the keys that a ConfigMap tells its pods to load.
+    ``owner`` as of an attempt; ``serves``: the keys that a ConfigMap tells its pods to load.
     """
 
     job: JobKey
+    owner: str
     ref: Ref
     applied: str
     deployment: DeploymentSeen | None = None

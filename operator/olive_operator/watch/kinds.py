@@ -63,7 +63,7 @@ def job(body: Body, before: JobRecord | None = None) -> JobRecord:
             status=Status.from_body(body.get("status") or {}),
             retry=(meta.get("annotations") or {}).get(labels.RETRY, ""),
         )
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return JobRecord(None, "deletionTimestamp" in meta, str(error))
     return JobRecord(seen, "deletionTimestamp" in meta)
 
@@ -78,11 +78,10 @@ def _batch_job(body: Body) -> Record:
     meta = body["metadata"]
     if meta["labels"].get(labels.COMPONENT) == "sweep":
         return sweep(body)
-    owners = meta.get("ownerReferences") or [{}]
     return AttemptRecord(
         _job_of(body),
         meta["uid"],
-        owners[0].get("uid", ""),
+        _owner_of(body),
         records.attempt(body),
         records.uses(((body.get("spec") or {}).get("template") or {}).get("spec") or {}),
     )
@@ -110,27 +109,34 @@ def _artifact(body: Body) -> ArtifactRecord:
 
 def _child(kind: str) -> Callable[[Body], ChildRecord]:
     def record(body: Body) -> ChildRecord:
-        return ChildRecord(
-            _job_of(body), Ref(kind, body["metadata"]["name"]), records.applied(body)
-        )
+        ref = Ref(kind, body["metadata"]["name"])
+        return ChildRecord(_job_of(body), _owner_of(body), ref, records.applied(body))
 
     return record
 
 
 def _config_map(body: Body) -> ChildRecord:
     ref = Ref("ConfigMap", body["metadata"]["name"])
-    return ChildRecord(_job_of(body), ref, records.applied(body), serves=records.served(body))
+    applied, serves = records.applied(body), records.served(body)
+    return ChildRecord(_job_of(body), _owner_of(body), ref, applied, serves=serves)
 
 
 def _deployment(body: Body) -> ChildRecord:
     ref = Ref("Deployment", body["metadata"]["name"])
-    return ChildRecord(_job_of(body), ref, records.applied(body), records.deployment(body))
+    applied, deployment = records.applied(body), records.deployment(body)
+    return ChildRecord(_job_of(body), _owner_of(body), ref, applied, deployment)
 
 
 def _job_of(body: Body) -> JobKey:
     """The OptimizationJob that a child belongs to, by its label."""
     meta = body["metadata"]
     return intern(meta["namespace"]), intern(meta["labels"].get(labels.JOB, ""))
+
+
+def _owner_of(body: Body) -> str:
+    """The uid of that job: one that is made anew under the name is another."""
+    owners = body["metadata"].get("ownerReferences") or [{}]
+    return str(owners[0].get("uid", ""))
 
 
 _OURS = f"{labels.MANAGED_BY}={labels.FIELD_MANAGER}"
