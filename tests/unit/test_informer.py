@@ -248,6 +248,18 @@ async def test_server_that_has_gone_back_in_time_ends_the_process() -> None:
             await Watcher(server, CLAIM, "", found.cache, found.poke).run()
 
 
+async def test_server_that_goes_on_counting_but_has_older_objects_ends_the_process() -> None:
+    """An etcd that was restored as it should be, with a bumped revision."""
+    before, restored = listed(7, claim("a", 6)), listed(1_000_007, claim("a", 3, "Pending"))
+    async with scripted([before, watched(told(410)), restored]) as (found, server):
+        with pytest.raises(HistoryLostError, match="ml/a: the API server has version 3, and had 6"):
+            await Watcher(server, CLAIM, "", found.cache, found.poke).run()
+    async with scripted([before, restored]) as (found, server):
+        await informer.list_all(server, CLAIM, "", found.cache, found.poke)
+        with pytest.raises(HistoryLostError):
+            await informer.forget_gone(server, CLAIM, "", found.cache, found.poke)
+
+
 async def test_object_that_is_nested_deeper_than_a_parser_goes_keeps_none_from_the_others() -> None:
     """The API server takes ten thousand levels, in a spec that keeps what it does not know."""
     usual = sys.getrecursionlimit()

@@ -400,6 +400,15 @@ def test_of_two_other_jobs_attempts_the_one_that_has_begun_counts() -> None:
     assert found.seen().others["k1"].job == "wine"
 
 
+def test_of_several_that_have_not_begun_the_youngest_counts() -> None:
+    found = Watched(job_body(), job_body("food"), job_body("wine"))
+    found.attempt("wine", 1, creationTimestamp=ENDED)
+    found.attempt("food", 1, creationTimestamp=STARTED)
+    short = condition("PodScheduled", "False", "Unschedulable", "no room")
+    found.pod("food-1", "Pending", conditions=[short])
+    assert found.seen().others["k1"].job == "wine", "it was made because food may never begin"
+
+
 def test_attempt_counts_until_its_job_has_dealt_with_it() -> None:
     food = job_body("food")
     found = Watched(job_body(), food)

@@ -73,6 +73,7 @@ SMALL: dict[str, Any] = {"evaluate": None, "serve": None, "adapters": []}
 BEGINNINGS: tuple[dict[str, Any], ...] = (
     {},
     {"adapters": [adapter("travel")]},
+    {"serve": {}},
     {"serve": {}, "adapters": [adapter("travel")]},
     {"adapters": [adapter("travel"), TWIN]},
     {"storage": {"claim": "shared"}},
@@ -128,8 +129,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(NAMES), replicas=st.integers(0, 2))
     def scale(self, name: str, replicas: int) -> None:
-        if self.sections.get(name, {}).get("serve") is not None:
-            self.edit(name, {"serve": {"replicas": replicas}})
+        self.edit(name, {"serve": {"replicas": replicas}})
 
     @rule(name=st.sampled_from(NAMES))
     def annotate_retry(self, name: str) -> None:

@@ -3,8 +3,10 @@
 Jobs come and go, the operator's two loops take turns effect by effect and crash, watches fall
 behind, the sweep's pod is stopped half-way. At no instant is there a record of what is not whole,
 and nothing is removed that somebody works with; in the end everything unused is gone.
+``HYPOTHESIS_PROFILE=long`` looks much further.
 """
 
+import os
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -189,12 +191,14 @@ class Machine(RuleBasedStateMachine):
             self.cluster.finish(name)
 
 
+LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 TestMachine = Machine.TestCase
 TestMachine.settings = settings(
-    max_examples=40,
-    stateful_step_count=40,
+    max_examples=2000 if LONG else 40,
+    stateful_step_count=60 if LONG else 40,
+    derandomize=not LONG,
     deadline=None,
-    derandomize=True,
     database=None,
+    print_blob=True,
     suppress_health_check=list(HealthCheck),
 )

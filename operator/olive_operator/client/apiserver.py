@@ -23,6 +23,8 @@ Body = dict[str, Any]
 JSON = "application/json"
 _PASSING = frozenset({429, 502, 503, 504})
 _TRIES = 5
+_AT_ONCE = 24
+"""Requests, without watches. Each has a connection, and its buffers for TLS are 256 KiB."""
 _SECONDS = 30.0
 
 
@@ -63,6 +65,7 @@ class ApiServer:
         tries: int = _TRIES,
     ) -> None:
         self._connection, self._may_write, self._tries = connection, may_write, tries
+        self._turn = asyncio.Semaphore(_AT_ONCE)
         self._silent = False
 
     async def request(
@@ -95,9 +98,12 @@ class ApiServer:
             if method != "GET":
                 self._may_write()
             try:
-                response = await self._send(method, path, body, query, content_type, accept, limits)
-                async with response:
-                    found = await response.read()
+                async with self._turn:
+                    response = await self._send(
+                        method, path, body, query, content_type, accept, limits
+                    )
+                    async with response:
+                        found = await response.read()
                 self._answers()
                 return found
             except _LOST as error:

@@ -110,6 +110,8 @@ def _undecided(
 
 def under_way(stage: StageStatus, seen: Seen) -> AttemptSeen | None:
     """The attempt at what the stage was last asked to make, if it has not ended."""
+    if stage.attempt == stage.endedAttempt:
+        return None  # as of most that wait: an attempt is counted before it is made
     there = (a for a in _at(stage.address, seen) if not (a.deleting or a.ended))
     return _latest(stage, [a for a in there if a.number > stage.endedAttempt])
 

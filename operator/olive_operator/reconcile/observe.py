@@ -96,20 +96,22 @@ class Others(Mapping[str, Builder]):
         self._cache, self._reserved, self._job, self._claim = cache, reserved, job, claim
 
     def __getitem__(self, address: str) -> Builder:
-        """Of several attempts, one that has begun, and of these the oldest."""
+        """Of several attempts, the oldest that has begun; or else the youngest.
+
+        That was made because those before it may never begin.
+        """
         under_way = self._under_way(address)
         theirs = [
             Builder(record.job[1], self._with_pod(record))
             for record in under_way
             if record.owner != self._job.uid
         ]
-        first = min(
-            theirs, key=lambda b: (not b.attempt.begun, str(b.attempt.createdAt)), default=None
-        )
-        if first and first.attempt.begun:
-            return first
+        theirs.sort(key=lambda other: str(other.attempt.createdAt))
+        if begun := next((other for other in theirs if other.attempt.begun), None):
+            return begun
         ending = self._ending(address, {record.uid for record in under_way})
-        found = ending or first or self._reserved.by_another(self._job, self._claim, address)
+        last = theirs[-1] if theirs else None
+        found = ending or last or self._reserved.by_another(self._job, self._claim, address)
         if found is None:
             raise KeyError(address)
         return found

@@ -143,6 +143,7 @@ async def list_all(server: ApiServer, kind: Kind, namespace: str, cache: Cache, 
                 f"{kind.name}: the API server is at version {version}, and was further before"
             )
         for body in page["items"] or ():  # null where only metadata is asked for, and none is there
+            _follows(kind, body, version, cache)
             there.add(key_of(body))
             put(kind, body, cache, poke)
     poke(cache.keep(kind.name, namespace, there, version))
@@ -157,8 +158,24 @@ async def forget_gone(
     version = 0
     async for page in _pages(server, replace(kind, slim=True), namespace):
         version = version_of(page)
-        there.update(key_of(body) for body in page["items"] or ())
+        for body in page["items"] or ():
+            _follows(kind, body, version, cache)
+            there.add(key_of(body))
     poke(cache.keep(kind.name, namespace, there, version))
+
+
+def _follows(kind: Kind, body: Body, version: int, cache: Cache) -> None:
+    """HistoryLostError if the object is older in a list than it was before.
+
+    An etcd that is restored as it should be (etcdutl --bump-revision) goes on counting where nobody
+    has been yet, but what is in it has the versions that it had.
+    """
+    known = cache.get(kind.name, key_of(body))
+    if known and version_of(body) < known.version <= version:
+        raise HistoryLostError(
+            f"{kind.name} {'/'.join(key_of(body))}: the API server has version {version_of(body)}, "
+            f"and had {known.version} before"
+        )
 
 
 async def _pages(server: ApiServer, kind: Kind, namespace: str) -> AsyncIterator[Body]:
