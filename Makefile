@@ -91,14 +91,16 @@ cluster-down: ## take it down
 bench: .venv/.synced ## where the demo's time goes, and what memory the operator takes
 	@$(PY) bench/demo_time.py
 	@$(PY) bench/operator_memory.py
+	@$(PY) bench/takeover.py
 bench-stages: .venv/.synced images/stage/.venv/.synced ## what each stage costs, on the GPU where there is one; OLIVE=1: Olive's own commands as well
 	@$(PY) bench/stages.py $(if $(OLIVE),--olive)
 bench-controller: .venv/.synced ## what the controller costs with JOBS="250 500 1000 2000" jobs on a real API server
 	@$(PY) bench/controller.py --jobs $(or $(JOBS),250 500 1000 2000)
-chaos: .venv/.synced ## everything that goes wrong, at length: random faults, random plans, hostile specs (an hour); SEED=
-	@HYPOTHESIS_PROFILE=long $(PY) -m pytest tests/unit/test_plan_machine.py
-	@HOSTILE_SPECS=10000 $(PY) -m pytest tests/apiserver/test_hostile_specs.py
-	@PYTHONPATH=operator:tests:bench $(PY) -m chaos --keep $(if $(SEED),--seed $(SEED))
+chaos: SEED := $(or $(SEED),$(shell echo $$RANDOM))
+chaos: .venv/.synced ## everything that goes wrong, at length: random plans, hostile specs, 30 minutes of faults (two hours); SEED=
+	@HYPOTHESIS_PROFILE=long $(PY) -m pytest tests/unit/test_plan_machine.py tests/unit/test_retention_machine.py --hypothesis-seed=$(SEED)
+	@HOSTILE_SPECS=10000 HOSTILE_SEED=$(SEED) $(PY) -m pytest tests/apiserver/test_hostile_specs.py
+	@PYTHONPATH=operator:tests:bench $(PY) -m chaos --keep --seed $(SEED)
 
 ##@ Around it
 .PHONY: help clean

@@ -6,12 +6,14 @@ etcd, API server, controller manager and kwok's nodes of hack/cluster; the opera
 that it is. N jobs of twelve stages are applied at once; each stage's pod runs for 1 to
 ``--longest-s`` seconds, ``--places`` of them at a time. In the middle the operator is killed and
 started again, and once more when all is at rest. A table, then JSON in the last line for each N,
-kept as bench/results/controller-N.json. Exit code 1 if a job was stuck or a stage was run twice.
+kept as bench/results/controller-N.json. Exit code 1 if a job was stuck or a stage was run twice;
+where nothing moves any more, the figures are of what was reached.
 """
 
 import argparse
 import itertools
 import json
+import math
 import signal
 import subprocess
 import sys
@@ -25,10 +27,10 @@ from typing import Any, Final
 
 from controller_parts import audit, jobs
 from controller_parts.cluster import CLIENT, OPERATOR, Cluster
-from controller_parts.figures import Measured, figures, table
+from controller_parts.figures import MANY, Measured, children, figures, table
 from controller_parts.jobs import Manifest
 from controller_parts.observer import Observer, Sample, cores
-from controller_parts.operator import Operator
+from controller_parts.operator import Operator, usage
 from machine import ROOT, keep
 
 STUCK_S: Final = 120.0
@@ -93,45 +95,56 @@ class Bench:
         self.folder, self.number, self.began = folder, number, time.monotonic()
         self.timeline = observer.timeline
         self.programs = cluster.pids()
+        self.firsts = sum(not before for before in self.timeline.inputs.values())
+        self.reached: dict[str, Sample] = {}
+        self.passes = 0.0
+        self.burst = self.started = math.inf
+        self.rss_at_many_mb = math.nan
 
     def measure(self, rest_s: float) -> dict[str, Any]:
         """Every figure by its name."""
-        stages = self.number * len(self.timeline.inputs)
-        self.create([jobs.job(0)])
-        firsts = sum(not before for before in self.timeline.inputs.values())
-        self.until("the first job's stages", lambda: len(self.timeline.first) == firsts)
-        idle = self.sample()
-
-        burst = time.monotonic()
-        self.create([jobs.job(number) for number in range(1, self.number)])
-        self.until("the burst", lambda: len(self.timeline.first) == firsts * self.number)
-        steady, passes = self.sample(), self.operator.measured(PASSES)
-        self.until("half of it", lambda: len(self.timeline.finished) > stages / 2)
-        killed, passes = self.sample(), self.operator.measured(PASSES) - passes
-        started = self.restart()
-        with suppress(StuckError):
-            self.until("the end", lambda: len(self.timeline.finished) == stages)
-        stuck = self.not_ready()
-        asked = self.asked()
-
-        end = self.sample()
-        rest = self.at_rest(rest_s)
+        try:
+            self.run_through()
+        except StuckError as error:
+            print(error, file=sys.stderr)
+        stuck, asked, end = self.not_ready(), self.asked(), self.sample()
+        idle, steady, killed = (self.reached.get(name, end) for name in ("idle", "steady", "half"))
+        rest = {"rest": None, "restart_at_rest": None} if stuck else self.at_rest(rest_s)
         measured = Measured(
             jobs=self.number,
             timeline=self.timeline,
-            burst=burst,
+            burst=self.burst,
             idle=idle,
             steady=steady,
             killed=killed,
             end=end,
-            passes=passes,
-            started=started,
+            rss_at_many_mb=self.rss_at_many_mb,
+            passes=self.passes,
+            started=self.started,
             asked=asked,
-            bare=self.bare_rate(firsts * self.number),
+            bare=self.bare_rate(self.firsts * self.number),
             ended_by_itself=self.operator.ended,
-            stuck=len(stuck),
+            stuck=stuck,
         )
         return {**figures(measured), **rest}
+
+    def run_through(self) -> None:
+        """From the first job to the last stage. StuckError where nothing moves any more."""
+        stages = self.number * len(self.timeline.inputs)
+        self.create([jobs.job(0)])
+        self.until("the first job's stages", lambda: len(self.timeline.first) == self.firsts)
+        self.reached["idle"] = self.sample()
+
+        self.burst = time.monotonic()
+        self.create([jobs.job(number) for number in range(1, self.number)])
+        all_first = self.firsts * self.number
+        self.until("the burst", lambda: len(self.timeline.first) == all_first)
+        self.reached["steady"], passes = self.sample(), self.operator.measured(PASSES)
+        self.until("half of it", lambda: len(self.timeline.finished) > stages / 2)
+        self.reached["half"] = self.sample()
+        self.passes = self.operator.measured(PASSES) - passes
+        self.restart()
+        self.until("the end", lambda: len(self.timeline.finished) == stages)
 
     def sample(self) -> Sample:
         return Sample.of({**self.programs, "operator": self.operator.pid}, self.timeline)
@@ -152,7 +165,8 @@ class Bench:
 
     def bare_rate(self, count: int) -> dict[str, float]:
         """Jobs a second of the bare client, by its concurrency; the best once more with so many."""
-        first = self.cluster.listed("jobs", jobs.FIRST)
+        if not (first := self.cluster.listed("jobs", jobs.FIRST)):
+            return {}
         made, names = itertools.cycle(first), map(str, itertools.count())
 
         def per_second(count: int, concurrency: int) -> float:
@@ -165,21 +179,23 @@ class Bench:
         whole = per_second(count, best)
         return {**{str(n): per_s for n, per_s in found.items()}, f"{best}, {count} Jobs": whole}
 
-    def restart(self) -> float:
-        """Kill the operator, and start it again when some stages have finished; when that was."""
+    def restart(self) -> None:
+        """Kill the operator, and start it again when some stages have finished."""
         before = len(self.timeline.finished)
         self.operator.kill()
         unanswered = before + self.number / 5
-        self.until("a stage", lambda: len(self.timeline.finished) >= unanswered, up=False)
-        started = time.monotonic()
-        self.operator.start()
-        return started
+        try:
+            self.until("a stage", lambda: len(self.timeline.finished) >= unanswered, up=False)
+        finally:
+            self.started = time.monotonic()
+            self.operator.start()
 
     def until(self, what: str, condition: Callable[[], bool], up: bool = True) -> None:
         """Wait for it, the operator kept ``up``. StuckError if nothing moves any more."""
         while not condition():
             if up:
                 self.operator.keep_up()
+                self.weigh()
             if time.monotonic() - self.observer.last > STUCK_S:
                 raise StuckError(
                     f"no stage has begun or ended for {STUCK_S:.0f} s, and {what} has not come; "
@@ -188,12 +204,17 @@ class Bench:
             time.sleep(0.1)
         print(f"{time.monotonic() - self.began:7.1f} s  {what}", file=sys.stderr)
 
-    def not_ready(self) -> list[str]:
-        """Jobs that are not Ready a while after the last stage."""
+    def weigh(self) -> None:
+        """What the operator takes when there are many children for the first time."""
+        if math.isnan(self.rss_at_many_mb) and children(self.timeline) >= MANY:
+            with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+                self.rss_at_many_mb = usage(self.operator.pid).rss_mb
+
+    def not_ready(self) -> int:
+        """How many jobs are not Ready a while after the last stage, or were not even created."""
         deadline = time.monotonic() + STUCK_S
         while True:
-            made = self.cluster.listed("optimizationjobs")
-            found = [job["metadata"]["name"] for job in made if not ready(job)]
+            found = self.number - sum(map(ready, self.cluster.listed("optimizationjobs")))
             if not found or time.monotonic() > deadline:
                 return found
             time.sleep(2)

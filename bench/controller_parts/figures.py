@@ -1,5 +1,6 @@
 """From what was measured to the figures that are told: pure."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -8,15 +9,20 @@ from controller_parts import audit
 from controller_parts.observer import Sample, cores
 from controller_parts.timeline import Restart, Timeline, answered, percentile, rate
 
+MANY: Final = 10_000
+"""Children (Jobs, pods and Artifacts) at which the operator's memory is looked at."""
+
 
 @dataclass(frozen=True)
 class Measured:
     """One measurement.
 
     ``burst``: when all jobs were applied. Samples: ``idle`` before that, ``steady`` when every job
-    had its first children, ``killed`` in the middle, ``end`` when all was finished. ``passes`` of
-    the operator between steady and killed. ``started``: when it was started again. ``asked``: its
-    requests up to the end. ``bare``: Jobs a second of the bare client.
+    had its first children, ``killed`` in the middle, ``end`` when all was finished; what was not
+    reached is the end. ``rss_at_many_mb``: the operator's memory when MANY children were first
+    there, nan if they never were. ``passes`` of the operator between steady and killed.
+    ``started``: when it was started again. ``burst`` and ``started`` are infinite if they did not
+    come. ``asked``: its requests up to the end. ``bare``: Jobs a second of the bare client.
     """
 
     jobs: int
@@ -26,6 +32,7 @@ class Measured:
     steady: Sample
     killed: Sample
     end: Sample
+    rss_at_many_mb: float
     passes: float
     started: float
     asked: Sequence[audit.Request]
@@ -34,42 +41,62 @@ class Measured:
     stuck: int
 
 
+def children(of: Timeline) -> int:
+    """As far as the timeline tells: a Job and its pod of what began, an Artifact of what ended."""
+    begun = sum(len(times) for times in list(of.created.values()))  # added to by another thread
+    return 2 * begun + len(of.finished)
+
+
 def figures(of: Measured) -> dict[str, Any]:
-    """Every figure by its name."""
-    follow_ups, own = of.timeline.follow_ups(), cores(of.steady, of.killed)
+    """Every figure by its name; None where nothing was there to be measured."""
+    follow_ups = of.timeline.follow_ups()
     restart = Restart.of(follow_ups, of.started)
     seconds, done = of.killed.at - of.steady.at, of.killed.finished - of.steady.finished
+    own = cores(of.steady, of.killed) if seconds else {}
     waits = answered(follow_ups, of.steady.at, of.killed.at, of.started + restart.all_s)
     stages, asked = of.jobs * len(of.timeline.inputs), audit.counted(of.asked)
-    created, bare = rate(t for t in of.timeline.first if t > of.burst), max(of.bare.values())
+    created = rate(t for t in of.timeline.first if t > of.burst)
+    bare = max(of.bare.values(), default=math.nan)
     idle, killed, end = (s.usage["operator"] for s in (of.idle, of.killed, of.end))
+    again = math.isfinite(of.started)
     return {
         "load": round(of.killed.load, 1),
         "jobs": of.jobs,
         "stages": stages,
-        "finishes_per_s": round(done / seconds, 1),
+        "finishes_per_s": _rounded(_per(done, seconds), 1),
         "finish_to_create_ms": {
-            "p50": round(percentile(waits, 0.5) * 1000, 1),
-            "p99": round(percentile(waits, 0.99) * 1000, 1),
-            "max": round(percentile(waits, 1) * 1000, 1),
+            "p50": _rounded(percentile(waits, 0.5) * 1000, 1),
+            "p99": _rounded(percentile(waits, 0.99) * 1000, 1),
+            "max": _rounded(percentile(waits, 1) * 1000, 1),
         },
-        "create_rate_ratio": round(created / bare, 3),
-        "create_per_s": round(created, 1),
+        "create_rate_ratio": _rounded(_per(created, bare), 3),
+        "create_per_s": _rounded(created, 1),
         "bare_create_per_s": of.bare,
+        "children": children(of.timeline),
         "rss_mb": round(end.rss_mb, 1),
         "rss_idle_mb": round(idle.rss_mb, 1),
+        f"rss_at_{MANY}_children_mb": _rounded(of.rss_at_many_mb, 1),
         "rss_peak_mb": round(max(killed.peak_mb, end.peak_mb), 1),
-        "cpu_ms_per_stage": round(own["operator"] * seconds / done * 1000, 2),
-        "passes_per_stage": round(of.passes / done, 2),
+        "cpu_ms_per_stage": _rounded(_per(own.get("operator", 0) * seconds * 1000, done), 2),
+        "passes_per_stage": _rounded(_per(of.passes, done), 2),
         "cores": own,
         "writes_per_stage": round(sum(audit.written(asked).values()) / stages, 2),
         "requests": asked,
-        "restart_s": round(restart.all_s, 2),
-        "restart": asdict(restart),
+        "restart_s": round(restart.all_s, 2) if again else None,
+        "restart": asdict(restart) if again else None,
         "ended_by_itself": of.ended_by_itself,
         "doubled": len(of.timeline.doubled),
         "stuck": of.stuck,
     }
+
+
+def _per(part: float, whole: float) -> float:
+    return part / whole if whole else math.nan
+
+
+def _rounded(value: float, digits: int) -> float | None:
+    """JSON has no nan."""
+    return round(value, digits) if math.isfinite(value) else None
 
 
 COLUMNS: Final[tuple[tuple[str, Callable[[dict[str, Any]], Any]], ...]] = (
@@ -82,6 +109,7 @@ COLUMNS: Final[tuple[tuple[str, Callable[[dict[str, Any]], Any]], ...]] = (
     ("creates/s", lambda f: f["create_per_s"]),
     ("of bare", lambda f: f["create_rate_ratio"]),
     ("RSS MB", lambda f: f["rss_mb"]),
+    ("at 10,000", lambda f: f[f"rss_at_{MANY}_children_mb"]),
     ("CPU ms/stage", lambda f: f["cpu_ms_per_stage"]),
     ("writes/stage", lambda f: f["writes_per_stage"]),
     ("restart s", lambda f: f["restart_s"]),

@@ -21,6 +21,11 @@ class Right:
     def __str__(self) -> str:
         return f"{self.verb} {self.resource} in {self.namespace or 'the whole cluster'}"
 
+    def covers(self, other: "Right") -> bool:
+        """Whether who has this right needs no other for that."""
+        here = self.namespace in ("", other.namespace)
+        return here and (self.verb, self.resource) == (other.verb, other.resource)
+
 
 class AuditLog:
     """The log of a control plane, as far as it is about one user."""

@@ -52,6 +52,11 @@ class Jobs:
                 raise
             self.edit(name, body)
 
+    def retry(self, name: str) -> None:
+        """Ask for its failed stages once more."""
+        marks = {"metadata": {"annotations": {"olive-operator.io/retry": "again"}}}
+        self.custom.patch_namespaced_custom_object(*self._where, name, marks)
+
     def get(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = self.custom.get_namespaced_custom_object(*self._where, name)
         return found

@@ -2,7 +2,7 @@
 
 Every pod of a sweep or a stage is started and reported to have succeeded, unless it is held. A
 fetch finds its source's text as its content. A pod that is deleted while it runs says that it was
-told to stop.
+told to stop, when it has saved what it has.
 """
 
 import json
@@ -40,6 +40,13 @@ class StandInNode:
         self.held: dict[str, threading.Event] = {}
         self.failing: dict[str, list[Report]] = {}
         """By stage: what its next pods report instead."""
+        self.unpullable: set[str] = set()
+        """Stages whose image cannot be pulled."""
+        self.stopped: list[str] = []
+        """Stages whose pod was told to stop while it ran."""
+        self.saves = threading.Event()
+        """Until this is set again, pods that are told to stop are saving what they have."""
+        self.saves.set()
 
     def hold(self, stage: str) -> threading.Event:
         """Pods of this stage keep running until the event is set."""
@@ -89,10 +96,16 @@ class StandInNode:
             self._sweep(pod, Sweep.from_json(args[1]))
             return
         given = StageInput.from_json(args[0])
+        if given.name in self.unpullable:
+            waits = {"reason": "ImagePullBackOff", "message": "Back-off pulling image"}
+            self._patch(pod, "Pending", {"waiting": waits})
+            return
         self.ran.append(given.name)
         started = _now()
         self._patch(pod, "Running", {"running": {"startedAt": started}})
         if given.name in self.held and _told(stop, self.held[given.name]):
+            self.stopped.append(given.name)
+            self.saves.wait(60)
             report = Report("Failed", reason=FailureClass.CANCELLED, message="told to stop")
             self._end(pod, "Failed", started, report)
             return

@@ -17,6 +17,7 @@ from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
 from olive_operator.api.seen import JobSeen, Seen
+from olive_operator.api.status import Phase, Status
 from olive_operator.client.apiserver import ApiError, ApiServer, Body
 from olive_operator.client.connection import connect
 from olive_operator.plan import plan
@@ -135,3 +136,17 @@ def comes_to_its_end(job: JobSeen) -> None:
         cluster.poke(("ml", name) for name in operator.asks())
     else:
         raise AssertionError(f"it comes to no end: {cluster.jobs[job.name].status}")
+    if job.name in cluster.jobs:
+        status = cluster.jobs[job.name].status
+        assert status.phase in _ends(job, status), f"it stands still: {status}"
+    else:
+        assert job.spec.ttlAfterFinished, "it is gone, and nobody wanted that"
+
+
+def _ends(job: JobSeen, status: Status) -> set[str]:
+    """The phases that a job may end in where every stage succeeds: of those that fail, a gate."""
+    if job.spec.suspend:
+        return {Phase.SUSPENDED}
+    missed = any(stage.missed_gate for stage in status.stages)
+    gated = job.spec.evaluate is not None and bool(job.spec.evaluate.gates)
+    return {Phase.FAILED} if missed and gated else {Phase.READY}

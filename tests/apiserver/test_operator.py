@@ -116,17 +116,25 @@ def test_deleting_a_job_takes_its_children_and_nothing_else_even_with_the_operat
     assert sorted(node.ran) == ["fetch/model", "fetch/travel"], "only the sources are looked up"
 
 
-def test_edit_while_a_stage_runs_cancels_just_that_stage(
+def test_edit_while_stages_run_cancels_just_what_became_useless(
     jobs: Jobs, node: StandInNode, operator: Operator
 ) -> None:
-    release = node.hold("finetune/travel")
+    held = [node.hold("finetune/travel"), node.hold("export")]
     jobs.create("travel", plain())
-    eventually("finetune started", lambda: "finetune/travel" in node.ran)
-    release.set()
+    eventually("both started", lambda: {"finetune/travel", "export"} <= {*node.ran})
+    before = set(jobs.attempts())
     jobs.edit("travel", plain(adapters=[adapter("travel", rank=4)]))
+    # Neither may end by itself before it is seen that one of them is ended.
+    eventually("the new one started", lambda: node.ran.count("finetune/travel") == 2)
+    assert node.stopped == ["finetune/travel"]
+    gone = {name.rsplit("-", 2)[0] for name in before - set(jobs.attempts())}
+    assert gone <= {"travel-finetune-travel", "travel-check-travel"}
+    for release in held:
+        release.set()
     jobs.await_ready("travel")
-    assert node.ran.count("finetune/travel") == 2
-    assert node.ran.count("quantize") == node.ran.count("export") == 1
+    again = {stage for stage, times in Counter(node.ran).items() if times > 1}
+    assert again == {"check/travel", "finetune/travel"}
+    assert node.stopped == ["finetune/travel"]
 
 
 def test_gate_holds_a_job_back_until_it_is_loosened_and_runs_nothing_again(
@@ -174,17 +182,26 @@ def test_steady_job_is_not_written_again(jobs: Jobs, node: StandInNode, operator
 def test_stage_costs_at_most_four_writes(
     apiserver: Path, jobs: Jobs, node: StandInNode, operator: Operator
 ) -> None:
+    held = {stage: node.hold(stage) for stage in STAGES}
+
+    def told() -> list[str]:
+        stages = jobs.status("travel").get("stages", [])
+        return [s["name"] for s in stages if s["state"] == "Running" and s["name"] in held]
+
     jobs.create("travel", plain())
+    while held:  # each is seen to run before it ends: nothing that a status can tell is left out
+        for stage in eventually("another stage is told to run", told):
+            held.pop(stage).set()
     jobs.await_ready("travel")
     written = Counter(_written(apiserver, jobs.namespace))
-    status = written.pop("update optimizationjobs/status")
+    assert written.total() <= 4 * len(STAGES), written
+    del written["update optimizationjobs/status"]
     assert written == {
         "create persistentvolumeclaims": 1,
         "create jobs": len(STAGES),
         "create artifacts": len(STAGES),
         "create events": 1,
     }
-    assert status <= 2 * len(STAGES)
 
 
 def _written(apiserver: Path, namespace: str) -> Iterator[str]:
@@ -237,6 +254,28 @@ def test_operator_of_one_namespace_leaves_all_others_alone(
         assert operator.measured("olive_jobs") == 1
     assert elsewhere.status("travel") == {}
     assert elsewhere.attempts() == []
+
+
+def test_operator_of_two_namespaces_serves_both_and_leaves_the_third_alone(
+    apiserver: Path, api: Any, jobs: Jobs, node: StandInNode, tmp_path: Path
+) -> None:
+    second, third = (Jobs(api, f"{jobs.namespace}-{which}") for which in ("second", "third"))
+    for other in (second, third):
+        other.core.create_namespace({"metadata": {"name": other.namespace}})
+    both = [jobs.namespace, second.namespace]
+    third.create("travel", plain())
+    with (
+        StandInNode(api, second.namespace) as its_node,
+        Operator(apiserver, tmp_path, jobs.namespace, namespaces=both) as operator,
+    ):
+        for place in (jobs, second):
+            place.create("travel", plain())
+        for place, where in ((jobs, node), (second, its_node)):
+            place.await_ready("travel")
+            assert sorted(where.ran) == sorted(STAGES)
+        assert operator.measured("olive_jobs") == 2
+    assert third.status("travel") == {}
+    assert third.attempts() == []
 
 
 def test_standby_is_alive_and_writes_nothing(

@@ -37,6 +37,13 @@ VALUES = [
 ]
 NOT_SEEN = {"update olive-operator.io/optimizationjobs/finalizers"}
 """Checked by the admission plugin OwnerReferencesPermissionEnforcement, which few clusters have."""
+OF_THE_OTHERS = {
+    "list events",
+    "get kueue.x-k8s.io/localqueues",
+    "delete olive-operator.io/optimizationjobs",
+}
+"""What only their story takes: pods that do not come, a queue, a job that goes when it is done."""
+WATCHES = ("watch", "")
 DISCOVERY = ("/api", "/apis", "/version")
 
 
@@ -79,12 +86,18 @@ def ml(crds: Kubectl, namespace: str) -> Kubectl:
 
 
 @pytest.fixture
-def release(crds: Kubectl, ml: Kubectl, helm: Helm) -> Iterator[Kubectl]:  # noqa: F811
-    """The chart in a namespace of its own, for the jobs of another."""
+def namespaces(ml: Kubectl) -> list[str]:
+    """Whose jobs the release is for; all of the cluster if empty."""
+    return [str(ml.namespace)]
+
+
+@pytest.fixture
+def release(crds: Kubectl, namespaces: list[str], helm: Helm) -> Iterator[Kubectl]:  # noqa: F811
+    """The chart in a namespace of its own, for the jobs of others."""
     name = f"olive-{uuid.uuid4().hex[:8]}"
     where = (f"--namespace={name}", "--create-namespace")
-    jobs = f"namespaces={{{ml.namespace}}}"
-    helm("install", "olive", CHART, *where, "--set", ",".join(VALUES), "--set", jobs)
+    values = ("--set", ",".join(VALUES), "--set-json", f"namespaces={json.dumps(namespaces)}")
+    helm("install", "olive", CHART, *where, *values)
     yield replace(crds, namespace=name)
     helm("uninstall", "olive", f"--namespace={name}")
 
@@ -192,6 +205,22 @@ def others(jobs: Jobs) -> None:
     eventually("the job gone", lambda: "passing" not in there(), seconds=60)
 
 
+def swept(jobs: Jobs, asked: AuditLog) -> None:
+    begun = Right(jobs.namespace, "patch", "batch/jobs")
+    eventually("a sweep of the store", lambda: begun in asked.used(), seconds=90)
+
+
+def holds(asked: AuditLog, may: set[Right], unused: set[str]) -> None:
+    """It was denied nothing, asked for nothing else, and may do nothing that it did not do."""
+    assert sorted(map(str, asked.denied())) == []
+    used = asked.used()
+    assert sorted(str(one) for one in used if not any(right.covers(one) for right in may)) == []
+    idle = {right for right in may if not any(right.covers(one) for one in used)}
+    assert {f"{right.verb} {right.resource}" for right in idle} == unused
+    assert [path for path in asked.paths() if not path.startswith(DISCOVERY)] == []
+    assert not any("secrets" in right.resource for right in may | used)
+
+
 def test_it_may_do_what_it_does_and_nothing_else(
     release: Kubectl,
     ml: Kubectl,
@@ -200,22 +229,49 @@ def test_it_may_do_what_it_does_and_nothing_else(
     operator: Operator,
     asked: AuditLog,
 ) -> None:
-    begun = Right(jobs.namespace, "patch", "batch/jobs")
     try:
         live(ml, jobs, node, asked)
         others(jobs)
-        eventually("a sweep of the store", lambda: begun in asked.used(), seconds=90)
+        swept(jobs, asked)
     finally:  # what is denied is why something did not come
         assert sorted(map(str, asked.denied())) == []
     assert operator.stop() == 0
-    may = granted(_roles(release) + _roles(ml))
-    assert sorted(map(str, asked.used() - may)) == []
-    assert {f"{right.verb} {right.resource}" for right in may - asked.used()} == NOT_SEEN
-    assert [path for path in asked.paths() if not path.startswith(DISCOVERY)] == []
-    assert not any("secrets" in right.resource for right in may | asked.used())
+    holds(asked, granted(_roles(release) + _roles(ml)), NOT_SEEN)
     told = ("optimizationjobs,artifacts,jobs,pods,events,configmaps,deployments", "--output=json")
     assert SECRET not in ml("get", *told)
     assert SECRET not in operator.log
+
+
+@pytest.mark.parametrize("namespaces", [[]], ids=["all namespaces"])
+def test_for_the_whole_cluster_it_may_do_what_it_does_and_nothing_else(
+    release: Kubectl,
+    ml: Kubectl,
+    jobs: Jobs,
+    node: StandInNode,
+    operator: Operator,
+    asked: AuditLog,
+) -> None:
+    """A shorter story: without ``others``, whose events are looked for after half a minute only."""
+    try:
+        live(ml, jobs, node, asked)
+        swept(jobs, asked)
+    finally:
+        assert sorted(map(str, asked.denied())) == []
+    assert operator.stop() == 0
+    cluster = json.loads(release("get", "clusterrole", NAME, "--output=json"))
+    holds(asked, granted([cluster, *_roles(release)]), NOT_SEEN | OF_THE_OTHERS)
+    assert _roles(ml) == []
+    watched = {right.resource for right in asked.used() if (right.verb, right.namespace) == WATCHES}
+    assert {"pods", "batch/jobs", "olive-operator.io/optimizationjobs"} <= watched
+
+
+@pytest.mark.parametrize("namespaces", [[]], ids=["all namespaces"])
+def test_roles_of_namespaces_are_the_cluster_role(release: Kubectl, helm: Helm) -> None:  # noqa: F811
+    cluster = json.loads(release("get", "clusterrole", NAME, "--output=json"))
+    one = ("--set", "namespaces={ml}", "--show-only=templates/rbac.yaml", "--kube-version=1.35.4")
+    rendered = yaml.safe_load_all(helm("template", "olive", CHART, *one))
+    (role,) = (m for m in rendered if m["kind"] == "Role" and m["metadata"]["namespace"] == "ml")
+    assert role["rules"] == cluster["rules"]
 
 
 def _roles(where: Kubectl) -> list[dict[str, Any]]:

@@ -11,9 +11,10 @@ from typing import Final
 from olive_operator import records
 from olive_operator.api.seen import AttemptSeen, Builder, JobSeen
 from olive_operator.client.cluster import Manifest
+from olive_operator.plan import sharing
 from olive_operator.watch.cache import JobKey
 
-LASTS: Final = 10.0
+LASTS: Final = sharing.PATIENCE.total_seconds()
 """Seconds after which an attempt that is still not seen is not believed in any more."""
 
 

@@ -185,6 +185,7 @@ async def _configure(settings: kopf.OperatorSettings, **_: Any) -> None:
     settings.scanning.disabled = True
     settings.peering.standalone = True
     settings.watching.server_timeout = 300
+    settings.watching.chunk_size = informer.PAGE
     settings.process.ultimate_exiting_timeout = None
     settings.persistence.diffbase_storage = _NoDiffs()
     # Otherwise every job that is listed has a task of its own, for five seconds, all at once.
