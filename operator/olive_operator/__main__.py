@@ -9,6 +9,7 @@ import prometheus_client
 import uvloop
 
 from olive_operator import config, startup
+from olive_operator.watch.informer import HistoryLostError
 
 
 def main() -> None:
@@ -40,7 +41,15 @@ def main() -> None:
     # The API server takes objects that are nested ten thousand deep; one must not keep us from all.
     sys.setrecursionlimit(20_000)
     prometheus_client.start_http_server(options.metrics_port)
-    uvloop.run(startup.run(settings, options.liveness))
+    try:
+        uvloop.run(startup.run(settings, options.liveness))
+        return
+    except* HistoryLostError as group:
+        lost: BaseException = group
+        while isinstance(lost, BaseExceptionGroup):
+            lost = lost.exceptions[0]
+        logging.critical("%s; nothing that is known holds: Kubernetes starts this anew", lost)
+    sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,9 @@ from olive_cluster.processes import Processes
 from olive_cluster.shell import ClusterError, run
 from olive_cluster.up import await_api_server
 
+CACHING = ("controller-manager", "scheduler", "kubelet", "kwok", "kueue")
+"""Programs that keep what they have once seen."""
+
 
 def save(places: Places, file: Path) -> None:
     """Write a consistent copy of etcd's data to `file`."""
@@ -27,6 +30,9 @@ def restore(places: Places, file: Path) -> None:
     To clients the revision must not go backwards: what they saw since must count as long gone,
     or else their watches would wait for what never comes. So it is raised by the microseconds
     since 1970, which outruns any number of changes, and what lies below counts as compacted.
+
+    Kubernetes' own controllers do not see that objects have become older. They are started anew, as
+    https://kubernetes.io/docs/tasks/administer-cluster/configure-upgrade-etcd/ asks for.
     """
     with locked(places.root):
         processes = Processes(places)
@@ -44,3 +50,7 @@ def restore(places: Places, file: Path) -> None:
         for program in ("etcd", "apiserver"):
             processes.start_again(program)
         await_api_server(processes)
+        for program, pid in processes.all().items():
+            if program in CACHING and pid:
+                processes.stop(program)
+                processes.start_again(program)
