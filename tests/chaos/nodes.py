@@ -130,8 +130,9 @@ class Nodes(StandInNode):
             return self._swept(claim, Sweep.from_json(args[1]), stop)
         given, address = StageInput.from_json(args[0]), pod.metadata.annotations[labels.ADDRESS]
         name, work = pod.metadata.name, _owner(pod).rpartition("-")[0]
-        others = self.volume.users((claim, address))
-        self.volume.begin(name, {(claim, key) for key in (address, *given.inputs.values())})
+        others = self.volume.makers((claim, address))
+        reads = {(claim, key) for key in given.inputs.values()}
+        self.volume.begin(name, (claim, address), reads)
         try:
             self._look_for_doubles(pod, work, others, (claim, given.key))
             self._patch(pod, "Running", {"running": {"startedAt": started}})

@@ -33,7 +33,8 @@ class Volume:
         self.full = False
         self.harm = ""
         """What becomes of the next artifact that is read: it is lost, or damaged."""
-        self._at_work: dict[str, set[Place]] = {}
+        self._makers: dict[str, Place] = {}
+        self._readers: dict[str, set[Place]] = {}
         self._lock = threading.Lock()
 
     def verifies(self, place: Place) -> bool:
@@ -41,20 +42,26 @@ class Volume:
         found = self.there.get(place)
         return found is not None and artifact_key(**json.loads(found)) == place[1]
 
-    def begin(self, pod: str, places: set[Place]) -> None:
-        """The pod works with these from now on."""
+    def begin(self, pod: str, makes: Place, reads: set[Place]) -> None:
+        """The pod is at work from now on."""
         with self._lock:
-            self._at_work[pod] = places
+            self._makers[pod], self._readers[pod] = makes, reads
 
     def end(self, pod: str) -> None:
         """It does no more."""
         with self._lock:
-            del self._at_work[pod]
+            del self._makers[pod], self._readers[pod]
+
+    def makers(self, place: Place) -> list[str]:
+        """The pods that are about to write it, by its address."""
+        with self._lock:
+            return sorted(pod for pod, makes in self._makers.items() if makes == place)
 
     def users(self, place: Place) -> list[str]:
-        """The pods that work with it."""
+        """The pods that write or read it."""
         with self._lock:
-            return sorted(pod for pod, places in self._at_work.items() if place in places)
+            readers = [pod for pod, reads in self._readers.items() if place in reads]
+        return sorted({*readers, *self.makers(place)})
 
     def made(self, pod: str, given: StageInput, claim: str) -> Report:
         """The stage comes to its end now."""
