@@ -61,7 +61,7 @@ test-check: check
 test-chart test-apiserver test-cluster test-e2e: test-%: .venv/.synced
 	@$(PY) -m pytest tests/$* --durations=10 --junitxml=$(RESULTS)/$*.xml
 test-chaos: .venv/.synced
-	@PYTHONPATH=operator:tests:bench $(PY) -m chaos --jobs 6 --seconds 30
+	@PYTHONPATH=operator:tests:bench $(PY) -m chaos --jobs 6 --seconds 30 --seed 11
 test-stage: images/stage/.venv/.synced
 	@cd images/stage && .venv/bin/python -m pytest -c pyproject.toml ../../tests/stage --durations=10 --junitxml=$(RESULTS)/stage.xml
 test-serve: images/serve/.venv/.synced
