@@ -4,10 +4,10 @@ Every field is explicit: a default is the CRD's, so the same manifest gives the 
 it is planned.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from olive_contract.serial import decode
+from olive_contract.serial import decode, encode
 
 FetchWhat = Literal["model", "data", "adapter"]
 Algorithm = Literal["awq", "gptq", "rtn"]
@@ -205,4 +205,5 @@ def params_of(kind: str, body: dict[str, Any]) -> Params:
 
 def body_of(params: Params) -> dict[str, Any]:
     """The parameters as plain JSON values: what is hashed and handed to the pod."""
-    return asdict(params)
+    body: dict[str, Any] = encode(params)
+    return body

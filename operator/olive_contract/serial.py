@@ -1,4 +1,4 @@
-"""JSON to frozen dataclasses, strictly: what does not fit is an error that names its path."""
+"""JSON to frozen dataclasses, and back; what does not fit is an error that names its path."""
 
 import types
 from dataclasses import MISSING, Field, fields, is_dataclass
@@ -12,6 +12,18 @@ T = TypeVar("T")
 def decode(to: type[T], body: Any, path: str = "") -> T:
     """``body`` (plain JSON values) as ``to``; ValueError names the path of what does not fit."""
     return cast(T, _value(to, body, path))
+
+
+def encode(value: Any) -> Any:
+    """As plain JSON values: dataclasses.asdict without its copy of every leaf."""
+    if is_dataclass(value):
+        names = _names_of(type(value))  # type: ignore[arg-type]  # a class is hashable
+        return {name: encode(getattr(value, name)) for name in names}
+    if isinstance(value, dict):
+        return {name: encode(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [encode(item) for item in value]
+    return value
 
 
 def _value(hint: Any, value: Any, path: str) -> Any:
@@ -70,6 +82,11 @@ def _object(to: type[Any], value: Any, path: str) -> Any:
         if name not in found and field.default is MISSING and field.default_factory is MISSING:
             raise ValueError(f"{path or to.__name__}: field {name!r} is missing")
     return to(**found)
+
+
+@cache
+def _names_of(of: type[Any]) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(of))
 
 
 @cache

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Literal
 
 from olive_contract.failures import FailureClass
-from olive_contract.serial import decode
+from olive_contract.serial import decode, encode
 
 REPORT_LIMIT: Final = 4096
 """Bytes of a termination message that the kubelet keeps."""
@@ -32,7 +32,7 @@ class StageInput:
     less: int = 0
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), sort_keys=True)
+        return json.dumps(encode(self), sort_keys=True)
 
     @staticmethod
     def from_json(text: str) -> "StageInput":
