@@ -11,7 +11,7 @@ from olive_cluster.processes import Processes
 from olive_cluster.shell import ClusterError, run
 from olive_cluster.up import await_api_server
 
-CACHING = ("controller-manager", "scheduler", "kubelet", "kwok", "kueue")
+CACHING = ("controller-manager", "scheduler", "kubelet", "kwok")
 """Programs that keep what they have once seen."""
 
 
@@ -31,7 +31,7 @@ def restore(places: Places, file: Path) -> None:
     or else their watches would wait for what never comes. So it is raised by the microseconds
     since 1970, which outruns any number of changes, and what lies below counts as compacted.
 
-    Kubernetes' own controllers do not see that objects have become older. They are started anew, as
+    Kubernetes' own programs do not see that objects have become older. They are started anew, as
     https://kubernetes.io/docs/tasks/administer-cluster/configure-upgrade-etcd/ asks for.
     """
     with locked(places.root):
