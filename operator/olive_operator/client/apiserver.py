@@ -23,7 +23,7 @@ Body = dict[str, Any]
 JSON = "application/json"
 _PASSING = frozenset({429, 502, 503, 504})
 _TRIES = 5
-_AT_ONCE = 24
+_AT_ONCE = 64
 """Requests, without watches. Each has a connection, and its buffers for TLS are 256 KiB."""
 _SECONDS = 30.0
 

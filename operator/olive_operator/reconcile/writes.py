@@ -16,7 +16,7 @@ SOON: Final = 1.0
 """Seconds between two writes that only inform."""
 LATER: Final = 5.0
 """The same where a pod only goes through the motions of starting."""
-INFORMING_A_SECOND: Final = 10.0
+INFORMING_A_SECOND: Final = 5.0
 """Of all jobs together: what a thousand of them have to tell must not hold up what they do."""
 
 _STARTING = frozenset({"PodNotCreated", "Scheduling", "ContainerCreating", "PodInitializing"})
