@@ -27,7 +27,7 @@ from typing import Any, Final
 
 from controller_parts import audit, jobs
 from controller_parts.cluster import CLIENT, OPERATOR, Cluster
-from controller_parts.figures import MANY, WHOLE, Measured, children, figures, table
+from controller_parts.figures import AS_MANY, MANY, Measured, children, figures, table
 from controller_parts.jobs import Manifest
 from controller_parts.observer import Observer, Sample, cores
 from controller_parts.operator import Operator, usage
@@ -176,7 +176,7 @@ class Bench:
         tried = min(TRIED, count)
         found = {concurrency: per_second(tried, concurrency) for concurrency in CONCURRENCIES}
         best = max(found, key=lambda one: found[one])
-        return {**{str(n): per_s for n, per_s in found.items()}, WHOLE: per_second(count, best)}
+        return {**{str(n): per_s for n, per_s in found.items()}, AS_MANY: per_second(count, best)}
 
     def restart(self) -> None:
         """Kill the operator, and start it again when some stages have finished."""

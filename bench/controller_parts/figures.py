@@ -11,7 +11,7 @@ from controller_parts.timeline import Restart, Timeline, answered, percentile, r
 
 MANY: Final = 10_000
 """Children (Jobs, pods and Artifacts) at which the operator's memory is looked at."""
-WHOLE: Final = "as many"
+AS_MANY: Final = "as many"
 """The bare client's rate over as many Jobs as the operator creates in the burst: a short try ends
 before the Job controller has begun to take its share of the machine."""
 
@@ -59,7 +59,7 @@ def figures(of: Measured) -> dict[str, Any]:
     waits = answered(follow_ups, of.steady.at, of.killed.at, of.started + restart.all_s)
     stages, asked = of.jobs * len(of.timeline.inputs), audit.counted(of.asked)
     created = rate(t for t in of.timeline.first if t > of.burst)
-    bare = of.bare.get(WHOLE, math.nan)
+    bare = of.bare.get(AS_MANY, math.nan)
     idle, killed, end = (s.usage["operator"] for s in (of.idle, of.killed, of.end))
     again = math.isfinite(of.started)
     return {
