@@ -58,7 +58,7 @@ def figures(of: Measured) -> dict[str, Any]:
     own = cores(of.steady, of.killed) if seconds else {}
     waits = answered(follow_ups, of.steady.at, of.killed.at, of.started + restart.all_s)
     stages, asked = of.jobs * len(of.timeline.inputs), audit.counted(of.asked)
-    created = rate(t for t in of.timeline.first if t > of.burst)
+    created = rate(t for t in of.timeline.creations if of.burst < t <= of.steady.at)
     bare = of.bare.get(AS_MANY, math.nan)
     idle, killed, end = (s.usage["operator"] for s in (of.idle, of.killed, of.end))
     again = math.isfinite(of.started)

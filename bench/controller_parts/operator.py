@@ -45,6 +45,9 @@ class Operator:
         # As a container that is started again in its pod, it comes back under the same name.
         self._environment = {**os.environ, "KUBECONFIG": str(kubeconfig), "POD_NAME": "operator-0"}
         self._environment["PYTHONPATH"] = str(checkout / "operator")
+        # Its modules are compiled once, as they are in its image.
+        self._environment["PYTHONPYCACHEPREFIX"] = str(folder / "compiled")
+        self._environment.pop("PYTHONDONTWRITEBYTECODE", None)
         self._config, self._log = folder / "config.yaml", folder / "operator.log"
         self._config.write_text(yaml.safe_dump(_CONFIG))
         self._metrics, self._probe = _free_port(), _free_port()

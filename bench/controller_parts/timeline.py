@@ -56,6 +56,11 @@ class Timeline:
         return [stage for stage, times in self.created.items() if len(times) > 1]
 
     @property
+    def creations(self) -> list[float]:
+        """When Jobs were created, of every stage."""
+        return [at for times in list(self.created.values()) for at in times]
+
+    @property
     def first(self) -> list[float]:
         """When the Jobs were created that wait for no other stage."""
         created = list(self.created.items())  # at once: events are added by another thread

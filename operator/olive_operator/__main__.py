@@ -1,6 +1,7 @@
 """``python -m olive_operator``: read the command line, open the metrics, start."""
 
 import argparse
+import gc
 import logging
 import sys
 from pathlib import Path
@@ -38,6 +39,10 @@ def main() -> None:
     except (OSError, ValueError) as error:
         print(f"olive-operator: {options.config}: {error}", file=sys.stderr)
         sys.exit(2)
+    # Records are kept for good, and hardly anything is left in circles: to look for those at the
+    # usual pace would be a fifth of what the operator does, and two fifths of its start.
+    gc.freeze()
+    gc.set_threshold(20_000)
     # The API server takes objects that are nested ten thousand deep; one must not keep us from all.
     sys.setrecursionlimit(20_000)
     prometheus_client.start_http_server(options.metrics_port)

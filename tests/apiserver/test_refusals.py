@@ -80,6 +80,29 @@ def test_job_says_that_a_webhook_does_not_answer_and_goes_on_without_it(
     assert "Traceback" not in operator.log
 
 
+@pytest.mark.parametrize("kind", ["persistentvolumeclaims", "services"])
+def test_job_says_that_a_quota_leaves_no_room_and_goes_on_when_there_is(
+    ml: Kubectl, jobs: Jobs, node: StandInNode, operator: Operator, kind: str
+) -> None:
+    ml("create", "quota", "none", f"--hard=count/{kind}=0")
+    probe = ("get", "quota", "none", "--output=jsonpath={.status.hard}")
+    eventually("the quota is counted", lambda: kind in ml(*probe))
+    jobs.create("travel", {**plain(), "serve": {}})
+    eventually("it is told", lambda: jobs.is_("travel", "Stalled"))
+    stalled = next(c for c in jobs.status("travel")["conditions"] if c["type"] == "Stalled")
+    assert stalled["reason"] == "Refused"
+    assert "exceeded quota: none" in stalled["message"]
+    eventually("and in an Event", lambda: stalled["message"] in jobs.warnings("travel"))
+    if kind == "persistentvolumeclaims":
+        assert not jobs.attempts(), "without a claim they would only wait"
+    ml("delete", "quota", "none")
+    eventually("it goes on", lambda: not jobs.is_("travel", "Stalled"))
+    service = ("get", "service", "travel-serving", "--ignore-not-found")
+    eventually("all is applied", lambda: ml(*service))
+    assert sorted(node.ran) == sorted(STAGES)
+    assert "Traceback" not in operator.log
+
+
 @pytest.fixture
 def throttled(ml: Kubectl, tmp_path: Path) -> Iterator[Path]:
     """The kubeconfig of an account that has one seat and no queue: all else gets 429."""

@@ -29,9 +29,9 @@ class Conflict(Exception):  # noqa: N818 - the API server's word
 
 
 class Operator:
-    """``refusing``: stages whose attempts the API server does not take for now; ``again``: when
-    each job asked to be looked at; ``started``: each attempt that it made, and which others were at
-    the same work when that was planned.
+    """``refusing``: what the API server does not take for now, attempts by their stage and else by
+    kind; ``again``: when each job asked to be looked at; ``started``: each attempt that it made,
+    and which others were at the same work when that was planned.
     """
 
     def __init__(self, cluster: Cluster) -> None:
@@ -39,7 +39,7 @@ class Operator:
         self.refusing: set[str] = set()
         self.again: dict[str, datetime] = {}
         self.started: list[tuple[AttemptSeen, list[AttemptSeen]]] = []
-        self._refused: dict[str, dict[str, str]] = {}
+        self._refused: dict[str, dict[Ref, str]] = {}
         self._reserved = self._nothing_reserved()
 
     def crash(self) -> None:
@@ -96,24 +96,30 @@ class Operator:
             self.cluster.poke(cache.waiting(NAMESPACE, attempt.address) - {_key(name)})
         reserved = [records.attempt(m) for m in attempts]
         rivals = {attempt.name: self._rivals(attempt) for attempt in reserved}
+        before, refused = self._refused.get(name, {}), dict[Ref, str]()
         try:
             for manifest in found.create:
                 if manifest["kind"] != "Job":
-                    self._create(manifest, name)
+                    if not self._refuses(manifest, name, manifest["kind"], refused):
+                        self._create(manifest, name)
                     yield found
             if found.status.to_body() != job.status.to_body():
                 self._write(job, version, found.status)
                 yield found
-            for manifest in found.apply:
-                self._apply(manifest, job)
+            self._refused[name] = refused
+            for manifest in () if refused else attempts:
+                self._start(manifest, job, rivals[manifest["metadata"]["name"]], refused)
                 yield found
-            self._refused.pop(name, None)
-            for manifest in attempts:
-                self._start(manifest, job, rivals[manifest["metadata"]["name"]])
+            for manifest in found.apply:
+                if self._refuses(manifest, name, manifest["kind"], refused):
+                    break
+                self._apply(manifest, job)
                 yield found
             for ref, uid in uids.items():
                 self._delete(ref, uid)
                 yield found
+            if refused.keys() != before.keys():
+                self.cluster.poke([_key(name)])
             if found.expired and self.cluster.is_there("OptimizationJob", name, job.uid):
                 self.cluster.remove(name)
             yield found
@@ -162,13 +168,21 @@ class Operator:
         replicas = manifest["spec"]["replicas"]
         return replace(known, replicas=replicas, observed=False, updated=updated, config=config)
 
-    def _start(self, manifest: Manifest, job: JobSeen, rivals: list[AttemptSeen]) -> None:
+    def _refuses(self, manifest: Manifest, job: str, by: str, refused: dict[Ref, str]) -> bool:
+        if by not in self.refusing:
+            return False
+        refused[Ref(manifest["kind"], manifest["metadata"]["name"])] = "exceeded quota"
+        self.cluster.poke([_key(job)])
+        return True
+
+    def _start(
+        self, manifest: Manifest, job: JobSeen, rivals: list[AttemptSeen], refused: dict[Ref, str]
+    ) -> None:
         name, cluster = manifest["metadata"]["name"], self.cluster
         attempt = replace(records.attempt(manifest), createdAt=cluster.now)
-        if attempt.stage in self.refusing:
-            self._refused.setdefault(job.name, {})[name] = "exceeded quota"
-            cluster.poke([_key(job.name)])
-        elif name not in cluster.real["Job"] and cluster.is_there(
+        if self._refuses(manifest, job.name, attempt.stage, refused):
+            return
+        if name not in cluster.real["Job"] and cluster.is_there(
             "OptimizationJob", job.name, job.uid
         ):
             self.started.append((attempt, rivals))

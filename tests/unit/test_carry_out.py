@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -109,14 +110,38 @@ async def test_attempt_that_is_refused_is_told_of_and_keeps_nothing_back() -> No
     cluster = Recorded({"a1": ApiError(403, '{"message": "exceeded quota"}')})
     done = await carried_out(cluster)
     assert "failed" not in cluster.asked
-    assert done.refused == {"a1": "exceeded quota"}
+    assert done.refused == {Ref("Job", "a1"): "exceeded quota"}
     assert {"a2", "s"} <= names(done)
+
+
+async def test_what_serves_is_not_applied_without_what_it_mounts() -> None:
+    cluster = Recorded({"c": ApiError(422, "no")})
+    done = await carried_out(cluster)
+    assert "failed" not in cluster.asked
+    assert done.refused == {Ref("ConfigMap", "c"): "no"}
+    assert names(done) == {"r1", "a1", "a2"}
+
+
+async def test_no_attempt_is_begun_without_its_claim() -> None:
+    claim = manifest("PersistentVolumeClaim", "p")
+    cluster = Recorded({"p": ApiError(403, "exceeded quota")})
+    done = await carried_out(cluster, replace(PLAN, create=(claim, *PLAN.create)))
+    assert done.refused == {Ref("PersistentVolumeClaim", "p"): "exceeded quota"}
+    assert names(done) == {"r1", "c", "d", "s"}
+    assert done.version == 8, "the status tells of it"
+
+
+async def test_nothing_follows_a_record_that_is_refused() -> None:
+    cluster = Recorded({"r1": ApiError(403, "exceeded quota")})
+    done = await carried_out(cluster)
+    assert cluster.asked == ["create Artifact r1", "failed"]
+    assert not done.refused
 
 
 @pytest.mark.parametrize(
     "refused",
-    [{"a1": ApiError(503, "later")}, {"c": ApiError(422, "no")}],
-    ids=["an attempt, for now", "a child, for good"],
+    [{"a1": ApiError(503, "later")}, {"c": ApiError(503, "later")}],
+    ids=["an attempt", "what serves"],
 )
 async def test_failure_ends_the_pass_but_not_what_goes_on_beside_it(
     refused: dict[str, ApiError],

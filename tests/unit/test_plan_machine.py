@@ -37,6 +37,7 @@ settings.register_profile("long", max_examples=3000, stateful_step_count=60, **C
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 
 NAMES = ("one", "two", "three")
+REFUSABLE = ("fetch/model", "quantize", "export", "PersistentVolumeClaim", "ConfigMap")
 CALIBRATION = {"source": "pvc://data/calibration.jsonl", "template": "{text}"}
 TWIN = {**adapter("travel"), "name": "twin"}
 """It is trained on the same data in the same way."""
@@ -178,9 +179,9 @@ class Machine(RuleBasedStateMachine):
         for kind in list(self.cluster.behind):
             self.cluster.catch_up(kind)
 
-    @rule(stage=st.sampled_from(("fetch/model", "quantize", "export")))
-    def refuse(self, stage: str) -> None:
-        self.operator.refusing ^= {stage}
+    @rule(what=st.sampled_from(REFUSABLE))
+    def refuse(self, what: str) -> None:
+        self.operator.refusing ^= {what}
 
     # The cluster
 

@@ -118,6 +118,26 @@ async def test_worker_that_is_cancelled_while_a_key_comes_ends(turns: int) -> No
         await worker
 
 
+async def test_key_goes_to_another_worker_where_the_one_it_woke_is_cancelled() -> None:
+    queue: Queue[str] = Queue()
+    workers = [asyncio.create_task(taken(queue)) for _ in range(2)]
+    await asyncio.sleep(0)
+    queue.add("a")
+    workers[0].cancel()
+    async with asyncio.timeout(5):
+        assert await workers[1] == "a"
+
+
+async def test_workers_that_wait_get_what_becomes_due_later() -> None:
+    queue: Queue[str] = Queue()
+    workers = [asyncio.create_task(taken(queue)) for _ in range(3)]
+    await asyncio.sleep(0)
+    for key, seconds in (("c", 0.03), ("a", 0.01), ("b", 0.02)):
+        queue.add_after(key, seconds)
+    async with asyncio.timeout(5):
+        assert await asyncio.gather(*workers) == ["a", "b", "c"]
+
+
 async def test_key_that_is_taken_does_not_come_again_for_what_it_was_to_come_for_later() -> None:
     clock = Clock()
     queue: Queue[str] = Queue(clock)

@@ -17,8 +17,8 @@ from olive_cluster.shell import ClusterError
 
 POLL = 0.05
 ENVIRONMENT = {"GOGC": "400"}
-"""Kubernetes is written in Go. Collecting its garbage takes a sixth of what the API server does; here
-memory is easier to come by than processors."""
+"""At Go's own pace a sixth of what the API server does is collecting garbage. Here memory is easier
+to come by than processors."""
 
 
 def start_time(pid: int) -> str | None:

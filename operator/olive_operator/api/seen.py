@@ -198,8 +198,8 @@ class Seen:
     every pod of ours that uses the job's claim.
     ``others``: by address, the attempts of other jobs on the same claim, and pods that outlast
     theirs. ``sweeping``: keys that
-    are being removed from the store. ``refused``: why the API server did not take an attempt, by
-    its name. ``said``: the last warning about an attempt whose pod is not made, by its name.
+    are being removed from the store. ``refused``: why the API server did not take an object
+    of the job's. ``said``: the last warning about an attempt whose pod is not made, by its name.
     ``queue``: why spec.queue cannot be used, empty if it can, None until that is known.
     """
 
@@ -212,7 +212,7 @@ class Seen:
     holders: tuple[Holder, ...] = ()
     others: Mapping[str, Builder] = field(default_factory=dict)
     sweeping: frozenset[str] = frozenset()
-    refused: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[Ref, str] = field(default_factory=dict)
     said: Mapping[str, str] = field(default_factory=dict)
     queue: str | None = ""
     progress: Mapping[str, Progress] = field(default_factory=dict)

@@ -63,12 +63,21 @@ def plan(seen: Seen, config: Config, now: datetime) -> Plan:
     answers = not apply and bool(
         target and serving and serve.answers(seen, target.serving, serving)
     )
-    after = status(seen.job, list(states.values()), found.sources, serving, answers, now)
+    claim = children.claim(seen, config)
+    after = status(
+        seen.job,
+        list(states.values()),
+        found.sources,
+        serving,
+        answers,
+        children.refused(seen, (*claim, *apply)),
+        now,
+    )
     wanted = children.attempts(stages, found, config)
     expires = _expires(seen.job, after)
     return Plan(
         status=after,
-        create=(*children.claim(seen, config), *made, *children.absent(wanted, found)),
+        create=(*claim, *made, *children.absent(wanted, found)),
         apply=apply,
         delete=(
             *children.obsolete(wanted, found),

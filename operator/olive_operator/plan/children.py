@@ -1,6 +1,6 @@
 """The children that a plan asks for: what to create, what to apply, what to delete."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,9 +112,18 @@ def serving(seen: Seen, target: Target | None, config: Config) -> tuple[Manifest
     return tuple(
         m
         for m in manifests
-        if seen.applied.get(Ref(m["kind"], m["metadata"]["name"]))
-        != m["metadata"]["annotations"][labels.APPLIED]
+        if seen.applied.get(_ref(m)) != m["metadata"]["annotations"][labels.APPLIED]
     )
+
+
+def refused(seen: Seen, wanted: Iterable[Manifest]) -> str:
+    """Which of these the API server does not take, and why; empty where it takes them."""
+    refs = [ref for m in wanted if (ref := _ref(m)) in seen.refused]
+    return "; ".join(f"{ref.kind} {ref.name}: {seen.refused[ref]}" for ref in refs)
+
+
+def _ref(manifest: Manifest) -> Ref:
+    return Ref(manifest["kind"], manifest["metadata"]["name"])
 
 
 def unserved(seen: Seen, target: Target | None) -> list[Ref]:

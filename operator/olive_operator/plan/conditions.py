@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from olive_contract.failures import FailureClass
 from olive_operator.api.status import UNDER_WAY, Condition, Phase, StageStatus, State
 from olive_operator.plan.limits import NO_PROGRESS
-from olive_operator.plan.pods import STALLED
+from olive_operator.plan.pods import REFUSED, STALLED
 from olive_operator.plan.retries import POLICY
 
 _GATE_ADVICE = "change the gate or the training; what is served stays as it is"
@@ -28,14 +28,22 @@ class Summary:
     message: str
 
 
-def summary(stages: Sequence[StageStatus], suspended: bool, serves: bool, answers: bool) -> Summary:
-    """What the stages and the serving come to. ``serves``: a serving is asked for."""
+def summary(
+    stages: Sequence[StageStatus], suspended: bool, serves: bool, answers: bool, refused: str
+) -> Summary:
+    """What the stages and the serving come to.
+
+    ``serves``: a serving is asked for. ``refused``: what the API server does not take, beside
+    attempts; empty if there is nothing.
+    """
     left = [s for s in stages if s.state != State.SUCCEEDED]
     if suspended and any(s.reason == "Suspended" for s in left):
         return Summary(Phase.SUSPENDED, "Suspended", f"{_names(left, 'to be done')}, when resumed")
     failed = [s for s in stages if s.state == State.FAILED or s.missed_gate]
     if failed and not any(s.state in UNDER_WAY for s in stages):
         return Summary(Phase.FAILED, failed[0].reason, "; ".join(_sentence(s) for s in failed))
+    if refused:
+        return Summary(Phase.PENDING, REFUSED, f"the API server refused {refused}")
     if stuck := [s for s in stages if _stuck(s)]:
         return Summary(Phase.PENDING, stuck[0].reason, f"{stuck[0].name}: {stuck[0].message}")
     if running := [s for s in left if s.state == State.RUNNING]:
@@ -64,7 +72,8 @@ def conditions(
 ) -> tuple[Condition, ...]:
     """The three conditions; a transition time changes only with the status it belongs to."""
     ready = found.phase == Phase.READY
-    stalled = found.phase == Phase.FAILED or any(_stuck(s) for s in stages)
+    halted = found.phase == Phase.FAILED or found.reason == REFUSED
+    stalled = halted or any(_stuck(s) for s in stages)
     wanted = (
         ("Ready", ready),
         ("Reconciling", not ready and not stalled and found.phase != Phase.SUSPENDED),

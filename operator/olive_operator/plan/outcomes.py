@@ -6,7 +6,7 @@ from typing import Final
 
 from olive_contract.stage import Report
 from olive_operator import names
-from olive_operator.api.seen import AttemptSeen
+from olive_operator.api.seen import AttemptSeen, Ref
 from olive_operator.api.status import StageStatus, State
 from olive_operator.plan import pods
 from olive_operator.plan.clock import text
@@ -97,7 +97,7 @@ def _why_pending(view: View, attempt: AttemptSeen) -> Pending:
     if attempt.suspended:
         return pods.no_queue(seen.queue) or pods.queued(job.spec.queue or "")
     pod = None if attempt.pod and attempt.pod.deleting else attempt.pod  # another is to come
-    if pod is None and (refused := seen.refused.get(attempt.name)):
+    if pod is None and (refused := seen.refused.get(Ref("Job", attempt.name))):
         return pods.refused(refused)
     if pod is None and (said := seen.said.get(attempt.name)):
         return pods.not_created(said)
@@ -164,7 +164,7 @@ def due(view: View, number: int) -> StageStatus:
     name = names.attempt(
         job.name, job.uid, stage.name, view.address.name, claim_of(job.spec), number
     )
-    refused = view.seen.refused.get(name)
+    refused = view.seen.refused.get(Ref("Job", name))
     why = pods.refused(refused) if refused else pods.pending(None, None)
     return replace(
         view.before,

@@ -9,6 +9,7 @@ from olive_contract.failures import FailureClass
 from olive_operator.api.seen import AttemptSeen, Holder, PodSeen
 from olive_operator.api.spec import GPU
 
+REFUSED: Final = "Refused"
 IMAGE_NEVER: Final = frozenset({"InvalidImageName", "ErrImageNeverPull"})
 """Reasons for which no later try will find the image."""
 IMAGE_WAITS: Final = IMAGE_NEVER | {"ErrImagePull", "ImagePullBackOff"}
@@ -21,7 +22,7 @@ STALLED: Final = frozenset(
         "NotBegun",
         "PodRefused",
         "QueueUnavailable",
-        "Refused",
+        REFUSED,
         "SecretKeyNotFound",
         "SecretNotFound",
         "VolumeHeld",
@@ -93,7 +94,7 @@ def no_queue(why: str | None) -> Pending | None:
 
 def refused(sentence: str) -> Pending:
     """The API server did not take the attempt; it is asked again."""
-    return Pending("Refused", f"the API server refused the attempt: {sentence}")
+    return Pending(REFUSED, f"the API server refused the attempt: {sentence}")
 
 
 def not_created(warning: str) -> Pending:

@@ -38,12 +38,13 @@ def status(
     sources: Mapping[str, str],
     serving: ServingStatus | None,
     answers: bool,
+    refused: str,
     now: datetime,
 ) -> Status:
     """What the status has to say after this pass."""
     before = job.status
     spec = job.spec
-    found = conditions.summary(stages, spec.suspend, spec.serve is not None, answers)
+    found = conditions.summary(stages, spec.suspend, spec.serve is not None, answers, refused)
     done = sum(s.state == State.SUCCEEDED for s in stages)
     finished = found.phase in (Phase.READY, Phase.FAILED)
     return Status(

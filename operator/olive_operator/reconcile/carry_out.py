@@ -38,13 +38,13 @@ class Done:
 
     ``objects``: those that were written, as the API server then has them. ``version``: the job's,
     with the status that was planned; 0 if that was not written. ``stale``: the job was no longer
-    what was planned from. ``refused``: why an attempt was not taken, by its name.
+    what was planned from. ``refused``: why an object was not taken.
     """
 
     objects: list[Manifest] = field(default_factory=list)
     version: int = 0
     stale: bool = False
-    refused: dict[str, str] = field(default_factory=dict)
+    refused: dict[Ref, str] = field(default_factory=dict)
 
 
 async def carry_out(
@@ -52,7 +52,8 @@ async def carry_out(
 ) -> None:
     """Do what the plan says; ``write`` the status, or leave it as it is. ApiError if a part failed.
 
-    An attempt that the API server refuses is no failure of the pass: the job has to tell of it.
+    That the API server refuses a child is no failure of the pass: the job has to tell of it. A
+    record that it refuses is one: the status must not tell of what no record tells of.
     """
     job, version = what.job, what.version
     attempts = [m for m in plan.create if m["kind"] == "Job"]
@@ -63,13 +64,15 @@ async def carry_out(
             done.stale = True
             return
         done.version = version = int(written["metadata"]["resourceVersion"])
+    if done.refused:
+        attempts = []  # without their claim they would only wait
     events = plan.events if write else ()
     if plan.expired:
         await cluster.delete(job.namespace, Ref("OptimizationJob", job.name), job.uid, version)
     await _all(
         (
             _apply(cluster, plan.apply, done),
-            *(_begin(cluster, manifest, done) for manifest in attempts),
+            *(_create(cluster, manifest, done) for manifest in attempts),
             *(_delete(cluster, what, ref) for ref in plan.delete),
             *(cluster.create(_event(job, event, now)) for event in events),
         )
@@ -91,23 +94,30 @@ async def _all(awaited: Iterable[Awaitable[object]]) -> None:
 
 
 async def _create(cluster: Cluster, manifest: Manifest, done: Done) -> None:
-    if created := await cluster.create(manifest):
-        done.objects.append(created)
+    try:
+        created = await cluster.create(manifest)
+    except ApiError as error:
+        if manifest["kind"] == "Artifact":
+            raise
+        _refused(manifest, error, done)
+    else:
+        done.objects.extend([created] if created else [])
 
 
 async def _apply(cluster: Cluster, manifests: Iterable[Manifest], done: Done) -> None:
     """In their order: pods are not to look for what comes a moment later."""
     for manifest in manifests:
-        done.objects.append(await cluster.apply(manifest))
+        try:
+            done.objects.append(await cluster.apply(manifest))
+        except ApiError as error:
+            _refused(manifest, error, done)
+            break
 
 
-async def _begin(cluster: Cluster, manifest: Manifest, done: Done) -> None:
-    try:
-        await _create(cluster, manifest, done)
-    except ApiError as error:
-        if error.passing:
-            raise
-        done.refused[manifest["metadata"]["name"]] = error.message
+def _refused(manifest: Manifest, error: ApiError, done: Done) -> None:
+    if error.passing:
+        raise error
+    done.refused[Ref(manifest["kind"], manifest["metadata"]["name"])] = error.message
 
 
 async def _delete(cluster: Cluster, what: Objects, ref: Ref) -> None:

@@ -6,7 +6,16 @@ Everything is in memory; nothing here asks the API server.
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import replace
 
-from olive_operator.api.seen import AttemptSeen, Builder, ClaimSeen, Holder, JobSeen, PodSeen, Seen
+from olive_operator.api.seen import (
+    AttemptSeen,
+    Builder,
+    ClaimSeen,
+    Holder,
+    JobSeen,
+    PodSeen,
+    Ref,
+    Seen,
+)
 from olive_operator.ask.inquiries import Answers
 from olive_operator.plan.graph import claim_of
 from olive_operator.reconcile.observe_store import sweeping
@@ -27,7 +36,7 @@ def observe(
     job: JobSeen,
     reserved: Reservations,
     answers: Answers,
-    refused: Mapping[str, str],
+    refused: Mapping[Ref, str],
 ) -> Seen:
     """One value for the plan.
 

@@ -56,7 +56,7 @@ class Reconciler:
         self._backoffs: dict[JobKey, Backoff] = {}
         self._written: dict[JobKey, float] = {}
         self._informing: Pace[JobKey] = Pace(writes.INFORMING_A_SECOND)
-        self._refused: dict[JobKey, dict[str, str]] = {}
+        self._refused: dict[JobKey, dict[Ref, str]] = {}
         self.phases = metrics.Phases()
         self.planned: dict[JobKey, JobSeen] = {}
 
@@ -170,7 +170,7 @@ class Reconciler:
         for attempt in map(records.attempt, attempts):
             self._queue.add_after(key, _SILENT_AFTER.total_seconds())
             seen = self._cache.get("Job", (job.namespace, attempt.name)) is not None
-            if seen or done.stale or attempt.name in done.refused:
+            if seen or done.stale or Ref("Job", attempt.name) in done.refused:
                 self._reserved.release(job, attempt)
             if not seen:
                 self._poke_others(key, self._cache.waiting(job.namespace, attempt.address))
@@ -201,10 +201,12 @@ class Reconciler:
             self._queue.add(other)
 
     def _come_again(self, key: JobKey, again: datetime | None, now: datetime, done: Done) -> None:
-        """When the plan says so; later each time where it was late, or an attempt was refused."""
+        """When the plan says so; later each time where it was late, or something was refused."""
         late = done.stale or (again is not None and again <= now)
         if not done.stale:
-            self._refused[key] = done.refused
+            known, self._refused[key] = self._refused.get(key, {}), done.refused
+            if known.keys() != done.refused.keys():
+                self._queue.add(key)  # its status has to tell
         if late and self._backoff(key).failures:  # not for the first time: is the job there?
             self._doubt()
         if late or done.refused:

@@ -5,8 +5,8 @@ The contract of client-go's workqueue (k8s.io/client-go/util/workqueue), for one
 
 import asyncio
 import heapq
+from collections import deque
 from collections.abc import Callable, Hashable
-from contextlib import suppress
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -20,13 +20,15 @@ class Queue(Generic[K]):
     """
 
     def __init__(self, clock: Callable[[], float] | None = None) -> None:
-        self._clock = clock or asyncio.get_running_loop().time
+        self._loop = asyncio.get_running_loop()
+        self._clock = clock or self._loop.time
         self._due: dict[K, float] = {}
         self._later: list[tuple[float, int, K]] = []
         self._at: dict[K, float] = {}
         self._working: set[K] = set()
         self._again: dict[K, float] = {}
-        self._poked = asyncio.Event()
+        self._idle: deque[asyncio.Future[None]] = deque()
+        self._alarm: asyncio.TimerHandle | None = None
         self._closed = False
         self._count = 0
 
@@ -38,9 +40,9 @@ class Queue(Generic[K]):
         """The key is due now."""
         if key in self._working:
             self._again.setdefault(key, self._clock())
-        else:
-            self._due.setdefault(key, self._clock())
-        self._poked.set()
+        elif key not in self._due:
+            self._due[key] = self._clock()
+            self._wake()
 
     def add_after(self, key: K, seconds: float) -> None:
         """The key is due in so many seconds, unless it is due earlier anyway."""
@@ -49,7 +51,8 @@ class Queue(Generic[K]):
             self._at[key] = at
             self._count += 1
             heapq.heappush(self._later, (at, self._count, key))
-            self._poked.set()
+            if self._later[0][1] == self._count:
+                self._set_alarm()
 
     async def get(self) -> tuple[K, float] | None:
         """The key that has been due longest, and for how many seconds; then call ``done``.
@@ -63,12 +66,27 @@ class Queue(Generic[K]):
                 self._at.pop(key, None)
                 self._working.add(key)
                 return key, self._clock() - since
-            self._poked.clear()
-            wait = self._later[0][0] - self._clock() if self._later else None
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait):  # wait_for may lose a cancellation
-                    await self._poked.wait()
+            await self._wait()
         return None
+
+    async def _wait(self) -> None:
+        """Until there may be something: a key wakes one worker, not all of them."""
+        woken = self._loop.create_future()
+        self._idle.append(woken)
+        try:
+            await woken
+        except asyncio.CancelledError:
+            if woken in self._idle:
+                self._idle.remove(woken)
+            else:
+                self._wake()  # another one, for the key that this one was woken for
+            raise
+
+    def _wake(self) -> None:
+        while self._idle:
+            if not (woken := self._idle.popleft()).done():  # it may have been cancelled
+                woken.set_result(None)
+                return
 
     def done(self, key: K) -> None:
         """The work on a key is over; if it was poked meanwhile, it is due again."""
@@ -76,12 +94,26 @@ class Queue(Generic[K]):
         since = self._again.pop(key, None)
         if since is not None:
             self._due[key] = since
-            self._poked.set()
+            self._wake()
 
     def close(self) -> None:
         """No key comes any more."""
         self._closed = True
-        self._poked.set()
+        if self._alarm:
+            self._alarm.cancel()
+        while self._idle:
+            self._wake()
+
+    def _set_alarm(self) -> None:
+        """At the time of what is due first of what is due later."""
+        if self._alarm:
+            self._alarm.cancel()
+        if self._later and not self._closed:
+            self._alarm = self._loop.call_later(self._later[0][0] - self._clock(), self._ring)
+
+    def _ring(self) -> None:
+        self._ripen()
+        self._set_alarm()
 
     def _ripen(self) -> None:
         while self._later and self._later[0][0] <= self._clock():
