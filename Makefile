@@ -88,7 +88,7 @@ cluster-up: ## a one-node Kubernetes on this machine; prints the path of its kub
 	@$(PYTHON) hack/cluster up
 cluster-down: ## take it down
 	@$(PYTHON) hack/cluster down
-bench: .venv/.synced ## where the demo's time goes, and what memory the operator takes
+bench: .venv/.synced ## where the demo's time goes, what memory the operator takes, how fast another takes over
 	@$(PY) bench/demo_time.py
 	@$(PY) bench/operator_memory.py
 	@$(PY) bench/takeover.py
@@ -97,7 +97,7 @@ bench-stages: .venv/.synced images/stage/.venv/.synced ## what each stage costs,
 bench-controller: .venv/.synced ## what the controller costs with JOBS="250 500 1000 2000" jobs on a real API server
 	@$(PY) bench/controller.py --jobs $(or $(JOBS),250 500 1000 2000)
 chaos: SEED := $(or $(SEED),$(shell echo $$RANDOM))
-chaos: .venv/.synced ## everything that goes wrong, at length: random plans, hostile specs, 30 minutes of faults (two hours); SEED=
+chaos: .venv/.synced ## everything that goes wrong, at length: random plans, hostile specs, 30 minutes of faults; SEED=
 	@HYPOTHESIS_PROFILE=long $(PY) -m pytest tests/unit/test_plan_machine.py tests/unit/test_retention_machine.py --hypothesis-seed=$(SEED)
 	@HOSTILE_SPECS=10000 HOSTILE_SEED=$(SEED) $(PY) -m pytest tests/apiserver/test_hostile_specs.py
 	@PYTHONPATH=operator:tests:bench $(PY) -m chaos --keep --seed $(SEED)

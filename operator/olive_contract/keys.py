@@ -1,8 +1,8 @@
 """Content addresses: the name of an artifact is the hash of everything that decides its content.
 
-What is hashed: the kind of stage, its recipe version, its resolved parameters, the keys of its
-inputs, and the image only where the user chose one. Library versions are recorded in the artifact,
-not hashed: an upgrade re-runs nothing by itself (see docs/adr/0001-keys-and-records.md).
+What is hashed: the kind of stage, its recipe version, its resolved parameters and the keys of its
+inputs. Library versions are recorded in the artifact, not hashed: an upgrade re-runs nothing by
+itself (see docs/adr/0001-keys-and-records.md).
 """
 
 import hashlib
@@ -39,26 +39,15 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
-def artifact_key(
-    kind: str,
-    params: Mapping[str, Any],
-    inputs: Mapping[str, str],
-    image: str | None = None,
-) -> str:
+def artifact_key(kind: str, params: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
     """The key of what a stage of this kind makes from these parameters and inputs.
 
     ``inputs`` maps the input's role (``model``, ``data``, ``adapter``…) to its artifact's key.
     Raises KeyError for a kind without a recipe.
     """
-    address = {
-        "kind": kind,
-        "recipe": RECIPES[kind],
-        "params": dict(params),
-        "inputs": dict(inputs),
-    }
-    if image:
-        address["image"] = image
-    return digest(address)
+    return digest(
+        {"kind": kind, "recipe": RECIPES[kind], "params": dict(params), "inputs": dict(inputs)}
+    )
 
 
 def content_key(what: str, content: str) -> str:

@@ -103,8 +103,7 @@ def artifact(body: Body) -> ArtifactSeen:
 def claim(body: Body) -> ClaimSeen:
     """Of a PersistentVolumeClaim."""
     modes = (body.get("spec") or {}).get("accessModes") or []
-    phase = (body.get("status") or {}).get("phase", "")
-    return ClaimSeen(body["metadata"]["name"], tuple(intern(m) for m in modes), intern(phase))
+    return ClaimSeen(body["metadata"]["name"], tuple(intern(m) for m in modes))
 
 
 def deployment(body: Body) -> DeploymentSeen:

@@ -32,7 +32,7 @@ from olive_operator.watch.kinds import WATCHED
 
 log = logging.getLogger("olive.startup")
 
-Step = Callable[[], Coroutine[Any, Any, None]]
+Wait = Callable[[], Coroutine[Any, Any, None]]
 
 _NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _SERVING_ANSWER_SECONDS: Final = 2.0
@@ -76,7 +76,7 @@ async def run(config: Config, liveness: str | None) -> None:
 
 
 @asynccontextmanager
-async def _watching(watches: Sequence[Jobs | Watcher], told: asyncio.Event) -> AsyncIterator[Step]:
+async def _watching(watches: Sequence[Jobs | Watcher], told: asyncio.Event) -> AsyncIterator[Wait]:
     """Watch meanwhile; yields what waits until everything is listed once.
 
     A watch never ends by itself. If one does, nothing that is known can be relied on: what is under
@@ -102,7 +102,7 @@ async def _watching(watches: Sequence[Jobs | Watcher], told: asyncio.Event) -> A
 
 
 async def _work(
-    leader: Leader, reconciler: Reconciler, stores: Stores, listed: Step, told: asyncio.Event
+    leader: Leader, reconciler: Reconciler, stores: Stores, listed: Wait, told: asyncio.Event
 ) -> None:
     """Work while the Lease is ours; when told to stop, end what is under way and give it back."""
     stop = asyncio.create_task(told.wait())

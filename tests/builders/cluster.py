@@ -79,7 +79,7 @@ class Cluster(Objects):
             self.end(attempt)
 
     def claim(self, name: str, *modes: str) -> None:
-        self.put("PersistentVolumeClaim", name, ClaimRecord(ClaimSeen(name, modes, "Bound")))
+        self.put("PersistentVolumeClaim", name, ClaimRecord(ClaimSeen(name, modes)))
 
     def forget(self, record: str) -> None:
         """The record of an artifact is deleted."""

@@ -103,6 +103,9 @@ class Operator:
                     if not self._refuses(manifest, name, manifest["kind"], refused):
                         self._create(manifest, name)
                     yield found
+            if refused.keys() - before.keys():
+                self._refused[name] = refused
+                return
             if found.status.to_body() != job.status.to_body():
                 self._write(job, version, found.status)
                 yield found
@@ -139,7 +142,7 @@ class Operator:
         if kind == "Artifact":
             self.cluster.put(kind, name, WATCHED["Artifact"].record(manifest), by=job)
         else:
-            claim = ClaimSeen(name, tuple(manifest["spec"]["accessModes"]), "Bound")
+            claim = ClaimSeen(name, tuple(manifest["spec"]["accessModes"]))
             self.cluster.put(kind, name, ClaimRecord(claim), by=job)
 
     def _write(self, job: JobSeen, version: int, status: Status) -> None:

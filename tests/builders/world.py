@@ -244,7 +244,7 @@ class World:
         name, kind = manifest["metadata"]["name"], manifest["kind"]
         self.manifests[f"{kind}/{name}"] = manifest
         if kind == "PersistentVolumeClaim":
-            claim = ClaimSeen(name, tuple(manifest["spec"]["accessModes"]), "Bound")
+            claim = ClaimSeen(name, tuple(manifest["spec"]["accessModes"]))
             self.seen = replace(self.seen, claims={**self.seen.claims, name: claim})
         elif kind == "Artifact":
             self.records.append(artifact(manifest))

@@ -92,6 +92,16 @@ async def test_server_that_stays_away_is_an_error_after_all_tries() -> None:
     assert (script.asked, failed.value.passing) == (4, True)
 
 
+async def test_node_that_is_silent_is_asked_once_and_says_nothing_of_the_api_server(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    script = Script(502)
+    async with served(script) as api:
+        with pytest.raises(ApiError, match="502"):
+            await ApiServer(api).text("GET", PATH, of_node=True)
+    assert (script.asked, caplog.records) == (1, [])
+
+
 async def test_retry_after_is_obeyed(waited: list[float]) -> None:
     async with served(Script(429, **{"Retry-After": "7"})) as api:
         await ApiServer(api).request("GET", PATH)

@@ -1,7 +1,7 @@
 """Carrying out a plan: in what order, what a failure keeps back, and what is known afterwards."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import replace
 from typing import Any
 
@@ -65,10 +65,12 @@ PLAN = Plan(
 )
 
 
-async def carried_out(cluster: Any, plan: Plan = PLAN, write: bool = True) -> Done:
-    known = {Ref("Job", "old"): "u9"}
+async def carried_out(
+    cluster: Any, plan: Plan = PLAN, write: bool = True, known: Set[Ref] = frozenset()
+) -> Done:
+    there = {Ref("Job", "old"): "u9"}
     done = Done()
-    what = Objects(JOB, 7, lambda ref: known.get(ref, ""))
+    what = Objects(JOB, 7, lambda ref: there.get(ref, ""), known)
     try:
         await carry_out(cluster, what, plan, write, NOON, done)
     except ApiError:
@@ -125,10 +127,12 @@ async def test_what_serves_is_not_applied_without_what_it_mounts() -> None:
 async def test_no_attempt_is_begun_without_its_claim() -> None:
     claim = manifest("PersistentVolumeClaim", "p")
     cluster = Recorded({"p": ApiError(403, "exceeded quota")})
-    done = await carried_out(cluster, replace(PLAN, create=(claim, *PLAN.create)))
-    assert done.refused == {Ref("PersistentVolumeClaim", "p"): "exceeded quota"}
-    assert names(done) == {"r1", "c", "d", "s"}
-    assert done.version == 8, "the status tells of it"
+    plan, ref = replace(PLAN, create=(claim, *PLAN.create)), Ref("PersistentVolumeClaim", "p")
+    done = await carried_out(cluster, plan)
+    assert done.refused == {ref: "exceeded quota"}
+    assert (names(done), done.version) == ({"r1"}, 0), "the plan could not tell of it yet"
+    done = await carried_out(cluster, plan, known={ref})
+    assert (names(done), done.version) == ({"r1", "c", "d", "s"}, 8)
 
 
 async def test_nothing_follows_a_record_that_is_refused() -> None:

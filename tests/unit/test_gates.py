@@ -101,9 +101,9 @@ def test_every_evaluation_must_pass_every_gate() -> None:
     job = Spec.from_body(spec(evaluate={"gates": gates}))
     good, bad = {"perplexity": 9.0, "f1": 0.9}, {"perplexity": 9.6, "f1": 0.1}
     found = failed(job, {"evaluate/base": good, "evaluate/travel": bad})
-    assert [f.sentence for f in found] == [
-        "evaluate/travel: perplexity is 9.6, at most 9.5 is asked for",
-        "evaluate/travel: f1 is 0.1, at least 0.5 is asked for",
+    assert [(f.stage, f.message) for f in found] == [
+        ("evaluate/travel", "perplexity is 9.6, at most 9.5 is asked for"),
+        ("evaluate/travel", "f1 is 0.1, at least 0.5 is asked for"),
     ]
 
 

@@ -28,9 +28,9 @@ def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("olive_operator.scheduling.backoff.random.uniform", lambda low, high: 0.0)
 
 
-def claim(name: str, version: int, phase: str = "Bound") -> dict[str, Any]:
+def claim(name: str, version: int, mode: str = "ReadWriteMany") -> dict[str, Any]:
     meta = {"name": name, "namespace": "ml", "uid": name, "resourceVersion": str(version)}
-    return {"metadata": meta, "status": {"phase": phase}}
+    return {"metadata": meta, "spec": {"accessModes": [mode]}}
 
 
 def listed(version: int, *claims: dict[str, Any], after: str = "") -> Answer:
@@ -97,7 +97,7 @@ class Told:
 
     def claims(self) -> dict[str, str]:
         found = {key[1]: self.cache.get(CLAIM.name, key) for key in self.cache.keys(CLAIM.name)}
-        return {name: known.record.seen.phase for name, known in found.items() if known}
+        return {n: known.record.seen.accessModes[0] for n, known in found.items() if known}
 
 
 @asynccontextmanager
@@ -148,7 +148,7 @@ async def test_pages_of_a_list_are_one_list_and_the_watch_begins_behind_it() -> 
         listed(7, claim("a", 1), after="more"), listed(7, claim("b", 2)), watched(then="ends")
     )
     assert found.asked[:3] == ["list", "list more", "watch 7"]
-    assert found.claims() == {"a": "Bound", "b": "Bound"}
+    assert found.claims() == {"a": "ReadWriteMany", "b": "ReadWriteMany"}
 
 
 async def test_changes_are_kept_and_the_next_watch_goes_on_behind_the_last() -> None:
@@ -209,7 +209,7 @@ async def test_place_that_is_no_longer_known_leads_to_a_list_that_tells_what_is_
 ) -> None:
     found = await watch(listed(7, claim("a", 1), claim("b", 2)), gone, listed(20, claim("b", 2)))
     assert found.asked == ["list", "watch 7", "list", "watch 20"]
-    assert found.claims() == {"b": "Bound"}
+    assert found.claims() == {"b": "ReadWriteMany"}
 
 
 async def test_list_whose_pages_are_no_longer_known_begins_anew() -> None:
@@ -217,15 +217,15 @@ async def test_list_whose_pages_are_no_longer_known_begins_anew() -> None:
         listed(7, claim("a", 1), after="more"), refused(410), listed(9, claim("b", 2))
     )
     assert found.asked == ["list", "list more", "list", "watch 9"]
-    assert found.claims() == {"b": "Bound"}
+    assert found.claims() == {"b": "ReadWriteMany"}
 
 
 async def test_object_that_cannot_be_read_keeps_nobody_from_those_behind_it() -> None:
     odd = claim("odd", 8)
-    odd["status"] = ["not", "an", "object"]
+    odd["spec"] = ["not", "an", "object"]
     found = await watch(listed(7), watched(("ADDED", odd), ("ADDED", claim("b", 9))))
     assert found.asked[-1] == "watch 9"
-    assert found.claims() == {"b": "Bound"}
+    assert found.claims() == {"b": "ReadWriteMany"}
 
 
 async def test_silent_watch_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,10 +267,10 @@ async def test_object_that_is_nested_deeper_than_a_parser_goes_keeps_none_from_t
     deep = '{"a":' * 5000 + "1" + "}" * 5000
     bound = json.dumps(claim("b", 2))
     text = f"""{{"metadata": {{"resourceVersion": "7"}}, "items": [
-        {json.dumps(claim("a", 1))[:-1]}, "spec": {deep}}}, {bound}]}}"""
+        {json.dumps(claim("a", 1))[:-1]}, "status": {deep}}}, {bound}]}}"""
     found = await watch(raw(text), watched(("ADDED", claim("c", 8))))
     sys.setrecursionlimit(usual)
-    assert found.claims() == {"a": "Bound", "b": "Bound", "c": "Bound"}
+    assert found.claims() == {"a": "ReadWriteMany", "b": "ReadWriteMany", "c": "ReadWriteMany"}
 
 
 async def test_object_that_cannot_be_read_keeps_none_from_the_others(
@@ -284,5 +284,5 @@ async def test_object_that_cannot_be_read_keeps_none_from_the_others(
     kind = replace(CLAIM, record=lambda b: served(b) if key_of(b)[1] == "bad" else CLAIM.record(b))
     async with scripted([listed(7, claim("bad", 1), claim("good", 2))]) as (found, server):
         await informer.list_all(server, kind, "", found.cache, found.poke)
-    assert found.claims() == {"good": "Bound"}
+    assert found.claims() == {"good": "ReadWriteMany"}
     assert "ml/bad is none of ours: RecursionError" in caplog.text

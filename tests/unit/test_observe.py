@@ -336,7 +336,7 @@ def test_claim_and_the_pods_that_use_it() -> None:
     body = {"metadata": {"name": "olive-store", "namespace": "ml", "uid": "c1"}}
     found.put(
         "PersistentVolumeClaim",
-        {**body, "spec": {"accessModes": ["ReadWriteOnce"]}, "status": {"phase": "Bound"}},
+        {**body, "spec": {"accessModes": ["ReadWriteOnce"]}},
     )
     short = condition("PodScheduled", "False", "Unschedulable", f"1 node(s) {KEPT_OFF}")
     found.pod("travel-1")

@@ -25,6 +25,13 @@ def test_it_waits_as_long_as_another_pod_has_the_volume() -> None:
     assert (waiting.reason, waiting.attempt, waiting.endedAttempt) == ("VolumeBusy", 1, 0)
 
 
+@pytest.mark.parametrize("component", ["stage", "serving"])
+def test_it_hears_of_it_when_the_volume_is_free(component: str) -> None:
+    world = kept_off(replace(HOLDER, component=component))
+    assert world.last
+    assert "olive-store" in world.last.waits
+
+
 def test_it_is_made_anew_when_none_has_it_any_more_and_that_is_no_failure() -> None:
     world = kept_off(HOLDER)
     world.seen = replace(world.seen, holders=())

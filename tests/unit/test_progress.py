@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from olive_contract.stage import Progress
-from olive_operator.ask.progress import Logs
+from olive_operator.ask.progress import OPEN, Logs
 from olive_operator.client.apiserver import ApiError
 from olive_operator.watch.cache import JobKey
 
@@ -92,6 +92,26 @@ async def test_progress_stays_known_where_the_log_has_moved_on() -> None:
         story.cluster.logs = {"p": ["words"], "q": [line(2)]}
         await story.news.get()
     assert story.percent(TRAVEL) == {"p": 10, "q": 2}
+
+
+async def test_logs_that_do_not_come_leave_room_for_what_matters() -> None:
+    story, never = Story(), asyncio.Event()
+    reading: list[str] = []
+
+    async def log(namespace: str, pod: str) -> list[str]:
+        reading.append(pod)
+        if len(reading) == OPEN:
+            all_open.set()
+        await never.wait()
+        return []
+
+    all_open = asyncio.Event()
+    story.cluster.log = log  # type: ignore[method-assign]
+    story.logs.follow(TRAVEL, tuple(f"pod-{number}" for number in range(3 * OPEN)))
+    async with story.runs():
+        await all_open.wait()
+        await asyncio.sleep(5 * story.logs.pause())
+    assert len(reading) == len(set(reading)) == OPEN
 
 
 async def test_pods_have_their_turn_one_after_the_other_whosever_they_are() -> None:

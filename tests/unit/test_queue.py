@@ -74,6 +74,20 @@ async def test_earlier_of_two_times_counts() -> None:
     assert len(queue) == 0
 
 
+async def test_times_that_no_longer_count_are_not_kept() -> None:
+    clock = Clock()
+    queue: Queue[str] = Queue(clock)
+    for _ in range(1000):
+        queue.add_after("a", 1000)
+        queue.add("a")
+        assert await taken(queue) == "a"
+        queue.done("a")
+    assert len(queue._later) < 100
+    queue.add_after("b", 5)
+    clock.now = 6
+    assert await taken(queue) == "b"
+
+
 async def test_wait_in_the_queue_is_told() -> None:
     clock = Clock()
     queue: Queue[str] = Queue(clock)

@@ -14,7 +14,7 @@ from olive_contract.serving import ServedAdapter, Serving
 from olive_contract.stage import StageInput
 from olive_contract.sweep import Sweep
 from olive_operator import labels
-from olive_operator.api.seen import JobSeen
+from olive_operator.api.seen import JobSeen, Ref
 from olive_operator.api.status import (
     AdapterStatus,
     ServingStatus,
@@ -28,6 +28,7 @@ from olive_operator.client.apiserver import ApiError
 from olive_operator.config import Config, Images, Retention
 from olive_operator.plan.retention import AT_ONCE, KEPT, Upkeep, upkeep
 from olive_operator.reconcile.observe_store import stores, sweeping
+from olive_operator.reconcile.stores import Stores
 from olive_operator.watch.cache import Cache
 from olive_operator.watch.kept import JobRecord, SweepRecord
 from olive_operator.watch.kinds import JOB, WATCHED
@@ -113,6 +114,14 @@ def test_in_a_store_that_is_too_large_the_longest_unused_go_first(
     ]
     seen = store(*artifacts, used={KEYS[4]})
     assert keys(decided(seen, Retention(maxSize=limit))) == goes
+
+
+def test_of_two_records_of_one_artifact_both_go_in_one_sweep() -> None:
+    twins = replace(unused(ONE, 40 * DAY), name="by-hand"), unused(ONE, 40 * DAY)
+    assert set(keys(decided(store(*twins)))) == {"1"}
+    sweep = SweepSeen("sweep", frozenset({ONE}), suspended=True)
+    back = decided(store(*twins, used={ONE}, sweeps=(sweep,)))
+    assert (back.end, back.forget) == (("sweep",), ()), "it has come to be used again"
 
 
 def test_what_has_expired_makes_room_before_anything_goes_early() -> None:
@@ -506,3 +515,33 @@ def test_where_the_api_server_refuses_a_sweep_its_keys_are_free_and_without_an_a
     keeper.failing = None
     keeper.step()
     assert len(cluster.sweeps) == 1
+
+
+async def test_a_step_that_is_refused_keeps_none_of_the_others_back(
+    cluster: Swept, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A record that cannot be marked, and a sweep that is to be let go."""
+    record = WATCHED["Artifact"].record
+    for name, key in (("stubborn", TWO), ("b", THREE)):
+        meta = {"name": name, "namespace": "ml"}
+        cluster.put("Artifact", name, record({"metadata": meta, "spec": on_claim(key)}))
+    asked = []
+
+    class Api:
+        async def create(self, manifest: Any) -> None:
+            asked.append("create")
+
+        async def patch(self, namespace: str, ref: Ref, patch: Any) -> None:
+            asked.append(ref.name)
+            if ref.name == "stubborn":
+                raise ApiError(403, "a webhook says no")
+
+        async def delete(self, namespace: str, ref: Ref, uid: str, version: int = 0) -> None:
+            asked.append(f"delete {ref.name}")
+
+    planned = Planner(cluster).planned
+    kept = Stores(cluster.cache, Api(), CONFIG, planned, cluster.poke)
+    for _ in range(3):
+        assert not await kept.look(), "there is no hurry to be refused again"
+    assert asked[:3] == ["stubborn", "b", "create"]
+    assert [r.message for r in caplog.records] == ["store ml/olive-store: 403 a webhook says no"]

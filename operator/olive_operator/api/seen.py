@@ -120,11 +120,10 @@ class ArtifactSeen:
 
 @dataclass(frozen=True)
 class ClaimSeen:
-    """A PersistentVolumeClaim: ``accessModes`` as they were asked for, and its ``phase``."""
+    """A PersistentVolumeClaim: ``accessModes`` as they were asked for."""
 
     name: str
     accessModes: tuple[str, ...] = ()
-    phase: str = ""
 
 
 @dataclass(frozen=True)

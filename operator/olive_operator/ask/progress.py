@@ -18,6 +18,8 @@ log = logging.getLogger("olive.progress")
 
 LOGS_A_SECOND: Final = 10.0
 """At most, of all pods together."""
+OPEN: Final = 8
+"""Logs at a time: where nodes do not answer, they must leave room for requests that matter."""
 _SELDOM: Final = 5.0
 """Seconds between two looks at any pod, at most: where one log after the other does not come."""
 
@@ -35,6 +37,7 @@ class Logs:
         self._turns: dict[tuple[JobKey, str], None] = {}
         self._known: dict[tuple[JobKey, str], Progress] = {}
         self._some = asyncio.Event()
+        self._reading: set[tuple[JobKey, str]] = set()
         self._unanswered = 0
 
     def follow(self, key: JobKey, pods: tuple[str, ...]) -> None:
@@ -68,9 +71,12 @@ class Logs:
                 if not self._turns:
                     self._some.clear()
                     continue
-                turn = next(iter(self._turns))
+                turn = next((t for t in self._turns if t not in self._reading), None)
+                if turn is None or len(self._reading) >= OPEN:
+                    continue
                 del self._turns[turn]
                 self._turns[turn] = None  # the last of all now
+                self._reading.add(turn)
                 group.create_task(self._read(*turn))
 
     async def _read(self, key: JobKey, pod: str) -> None:
@@ -86,6 +92,8 @@ class Logs:
             # A log that nobody can read must not end the reading of all.
             log.warning("the log of %s/%s: %s: %s", key[0], pod, type(error).__name__, error)
             return
+        finally:
+            self._reading.discard((key, pod))
         turn = key, pod
         if found and turn in self._turns and found != self._known.get(turn):
             self._known[turn] = found

@@ -124,7 +124,7 @@ class KubernetesCluster:
         path = f"{_PATHS['Pod'].format(namespace)}/{pod}/log"
         try:
             text = await self._server.text(
-                "GET", path, query=_LOG, accept="*/*", seconds=_LOG_SECONDS
+                "GET", path, query=_LOG, accept="*/*", seconds=_LOG_SECONDS, of_node=True
             )
         except ApiError as error:
             if error.status in (400, 404):

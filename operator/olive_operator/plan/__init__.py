@@ -22,6 +22,7 @@ from olive_operator.plan.children import Manifest, Round
 from olive_operator.plan.clock import instant
 from olive_operator.plan.graph import claim_of, graph
 from olive_operator.plan.keys import addresses
+from olive_operator.plan.pods import VOLUME_IN_USE
 from olive_operator.plan.stages import Step, step
 from olive_operator.plan.status import Event, events, status
 
@@ -106,7 +107,7 @@ def _waits(found: Round) -> frozenset[str]:
     open_ = [n for n, step in found.steps.items() if step.status.state != State.SUCCEEDED]
     known = (address for name in open_ if (address := found.addresses[name]))
     waits = {text for a in known for text in (a.name, a.key, *a.inputs.values()) if text}
-    if any(found.steps[name].status.reason == "VolumeBusy" for name in open_):
+    if any(found.steps[name].status.reason in VOLUME_IN_USE for name in open_):
         waits.add(claim_of(found.seen.job.spec))
     return frozenset(waits)
 

@@ -88,7 +88,6 @@ def obsolete(wanted: Mapping[str, Manifest | None], found: Round) -> list[Ref]:
             return False
         if attempt.name not in wanted:
             return True
-        anew = wanted[attempt.name]
         if (anew := wanted[attempt.name]) is None:
             return False
         return bool(anew["metadata"]["annotations"][labels.TEMPLATE] != attempt.template)

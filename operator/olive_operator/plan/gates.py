@@ -34,11 +34,6 @@ class FailedGate:
     stage: str
     message: str
 
-    @property
-    def sentence(self) -> str:
-        """For where the stage is not named already."""
-        return f"{self.stage}: {self.message}"
-
 
 def failed(spec: Spec, measured: Mapping[str, Mapping[str, float]]) -> tuple[FailedGate, ...]:
     """The gates that do not hold; ``measured``: the metrics of stages that are done, by name.

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from olive_contract.failures import FailureClass
-from olive_operator.api.seen import AttemptSeen, Holder, PodSeen
+from olive_operator.api.seen import KEPT_OFF, AttemptSeen, Holder, PodSeen
 from olive_operator.api.spec import GPU
 
 REFUSED: Final = "Refused"
 IMAGE_NEVER: Final = frozenset({"InvalidImageName", "ErrImageNeverPull"})
 """Reasons for which no later try will find the image."""
 IMAGE_WAITS: Final = IMAGE_NEVER | {"ErrImagePull", "ImagePullBackOff"}
+
+VOLUME_IN_USE: Final = frozenset({"VolumeBusy", "VolumeHeld"})
 
 STALLED: Final = frozenset(
     {
@@ -28,7 +30,7 @@ STALLED: Final = frozenset(
         "VolumeHeld",
     }
 )
-"""Reasons of pods that wait for something that only a person can bring."""
+"""Reasons for which a job waits for something that only a person can bring."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ def _unschedulable(message: str, gpu: GPU | None) -> Pending:
         return Pending(
             "ClaimUnbound", "the claim is not bound to a volume; look at `kubectl get pvc`"
         )
-    if "didn't match pod affinity rules" in message or "ReadWriteOncePod" in message:
+    if KEPT_OFF in message or "ReadWriteOncePod" in message:
         return Pending("VolumeElsewhere", message)
     if gpu and "didn't match Pod's node affinity" in message and gpu.products:
         products = " or ".join(gpu.products)

@@ -71,11 +71,12 @@ def _go_on(seen: StoreSeen, sweeps: Sequence[SweepSeen]) -> tuple[list[str], lis
     forget, begin, end = [], [], []
     for sweep in sweeps:
         records = [a.name for a in seen.artifacts if a.key in sweep.keys]
+        recorded = {a.key for a in seen.artifacts}
         if sweep.outcome:
             end.append(sweep.name)
         elif not sweep.suspended:
             continue
-        elif len(records) == len(sweep.keys) and sweep.keys & seen.used:
+        elif recorded >= sweep.keys and sweep.keys & seen.used:
             end.append(sweep.name)  # something has come to use one before anything was touched
         elif records:
             forget += records
@@ -99,8 +100,8 @@ def _due(
 ) -> Iterator[StoredSeen]:
     """What is to go, the longest unused first."""
     excess = sum(a.sizeBytes for a in seen.artifacts) - policy.bytes if policy.maxSize else 0
-    ordered = sorted((a.unusedSince, a.key, a) for a in unused if a.unusedSince)
-    for since, _, artifact in ordered:
+    marked = [(a.unusedSince, a) for a in unused if a.unusedSince]
+    for since, artifact in sorted(marked, key=lambda one: (one[0], one[1].key, one[1].name)):
         expired = bool(policy.retention) and since + parsed(policy.retention) <= now
         if expired or (excess > 0 and since + SPARED <= now):
             excess -= artifact.sizeBytes

@@ -63,7 +63,7 @@ def shared(view: View, other: Builder, attempt: AttemptSeen | None = None) -> St
     if other.ending:
         return _ending(view, f"pod {other.attempt.name} of job {other.job}")
     status = withdrawn(view, attempt) if attempt else view.before
-    doing = "runs" if other.attempt.begun else "has the pod for it"
+    doing = "runs" if other.attempt.begun else "is about to run"
     return replace(
         status,
         state=State.PENDING,

@@ -1,4 +1,4 @@
-"""Carrying out a plan: the only place where the operator changes anything.
+"""Carrying out the plan of a job: the only place where the operator changes anything of a job's.
 
 The order makes every crash harmless: records of what is there, then the status with its counts of
 attempts, then the attempts themselves under names that follow from those counts. What does not
@@ -8,11 +8,11 @@ from, and nothing follows if that is no longer the newest.
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from olive_operator import labels
 from olive_operator.api.seen import JobSeen, Ref
@@ -22,14 +22,21 @@ from olive_operator.plan import Plan
 from olive_operator.plan.clock import text
 from olive_operator.plan.status import Event
 
+CONFLICT: Final = 409
+"""Somebody else has changed the object meanwhile, several times."""
+
 
 @dataclass(frozen=True)
 class Objects:
-    """What a plan changes: the job, at which version, and the uid of an object by its Ref."""
+    """What a plan changes: the job, at which version, and the uid of an object by its Ref.
+
+    ``refused``: what the plan knew to be refused.
+    """
 
     job: JobSeen
     version: int
     uid: Callable[[Ref], str]
+    refused: Set[Ref] = frozenset()
 
 
 @dataclass
@@ -53,11 +60,14 @@ async def carry_out(
     """Do what the plan says; ``write`` the status, or leave it as it is. ApiError if a part failed.
 
     That the API server refuses a child is no failure of the pass: the job has to tell of it. A
-    record that it refuses is one: the status must not tell of what no record tells of.
+    record that it refuses is one: the status must not tell of what no record tells of. Where a
+    claim is refused, no attempt is begun, and of what the plan did not know nothing is told yet.
     """
     job, version = what.job, what.version
     attempts = [m for m in plan.create if m["kind"] == "Job"]
     await _all(_create(cluster, m, done) for m in plan.create if m["kind"] != "Job")
+    if done.refused.keys() - what.refused:
+        return
     if write:
         written = await cluster.write_status(_status(what, plan))
         if written is None:
@@ -115,7 +125,7 @@ async def _apply(cluster: Cluster, manifests: Iterable[Manifest], done: Done) ->
 
 
 def _refused(manifest: Manifest, error: ApiError, done: Done) -> None:
-    if error.passing:
+    if error.passing or error.status == CONFLICT:
         raise error
     done.refused[Ref(manifest["kind"], manifest["metadata"]["name"])] = error.message
 
@@ -142,12 +152,13 @@ def _status(what: Objects, plan: Plan) -> Manifest:
 
 def _event(job: JobSeen, event: Event, now: datetime) -> dict[str, Any]:
     """A core/v1 Event under a name that is the same for the same news within a minute."""
-    unique = f"{job.uid} {event.reason} {event.message} {now:%Y%m%d%H%M}"
+    same = f"{job.uid} {event.reason} {event.message} {now:%Y%m%d%H%M}"
+    unique = same.encode(errors="replace")  # a pod's message may have half a character
     return {
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {
-            "name": f"{job.name}.{hashlib.sha256(unique.encode()).hexdigest()[:16]}",
+            "name": f"{job.name}.{hashlib.sha256(unique).hexdigest()[:16]}",
             "namespace": job.namespace,
         },
         "type": event.type,

@@ -16,12 +16,11 @@ from olive_operator.client.cluster import Cluster, Manifest
 from olive_operator.config import Config
 from olive_operator.plan import Plan, plan
 from olive_operator.plan.graph import claim_of
-from olive_operator.reconcile import writes
+from olive_operator.reconcile import urgency
 from olive_operator.reconcile.carry_out import Done, Objects, carry_out, tell_refusal
+from olive_operator.reconcile.notes import Notes
 from olive_operator.reconcile.observe import observe
 from olive_operator.reconcile.reservations import Reservations
-from olive_operator.scheduling.backoff import Backoff
-from olive_operator.scheduling.pace import Pace
 from olive_operator.scheduling.queue import Queue
 from olive_operator.watch import kept, kinds
 from olive_operator.watch.cache import Cache, JobKey, Known
@@ -53,10 +52,7 @@ class Reconciler:
         self._config, self._doubt, self._clock = config, doubt, clock
         self._inquiries = Inquiries(cluster, queue, config.progressSeconds)
         self._reserved = Reservations(time.monotonic)
-        self._backoffs: dict[JobKey, Backoff] = {}
-        self._written: dict[JobKey, float] = {}
-        self._informing: Pace[JobKey] = Pace(writes.INFORMING_A_SECOND)
-        self._refused: dict[JobKey, dict[Ref, str]] = {}
+        self._notes = Notes()
         self.phases = metrics.Phases()
         self.planned: dict[JobKey, JobSeen] = {}
 
@@ -105,7 +101,7 @@ class Reconciler:
         self.phases.of[key] = found.status.phase
         same = found.status == record.seen.status
         self.planned[key] = record.seen if same else replace(record.seen, status=found.status)
-        write = self._is_time(key, writes.wait(record.seen.status, found))
+        write = self._is_time(key, urgency.wait(record.seen.status, found))
         attempts = [m for m in found.create if m["kind"] == "Job"]
         self._free(key, self._reserved.reserve(record.seen, attempts))
         what, done = self._objects(known, record.seen), Done()
@@ -116,26 +112,25 @@ class Reconciler:
         self._come_again(key, found.again, now, done)
 
     def _observe(self, key: JobKey, job: JobSeen) -> Seen:
-        answers, refused = self._inquiries.answers(key, job.spec.queue), self._refused.get(key, {})
-        return observe(self._cache, job, self._reserved, answers, refused)
+        answers = self._inquiries.answers(key, job.spec.queue)
+        return observe(self._cache, job, self._reserved, answers, self._notes.refused(key))
 
     def _is_time(self, key: JobKey, wait: float | None) -> bool:
         """Whether the status is written in this pass; if later, the job comes again for it."""
         if wait is None:
             return False
-        left = self._written.get(key, float("-inf")) + wait - time.monotonic()
-        if left <= 0 and wait > 0:
-            left = self._informing.wait(key)
+        left = self._notes.left(key, wait)
         if left > 0:
             self._queue.add_after(key, left)
-        return left <= 0
+        return left == 0
 
     def _objects(self, known: Known, job: JobSeen) -> Objects:
         def uid(ref: Ref) -> str:
             found = self._cache.get(ref.kind, (job.namespace, ref.name))
             return found.uid if found else ""
 
-        return Objects(job, known.version, uid)
+        key = (job.namespace, job.name)
+        return Objects(job, known.version, uid, self._notes.refused(key).keys())
 
     def _questions(self, key: JobKey, seen: Seen, found: Plan, now: datetime) -> Questions:
         """What only asking tells: never more than is open."""
@@ -161,19 +156,22 @@ class Reconciler:
             self._poke_others(key, self._cache.waiting(key[0], attempt.address))
 
     def _settle(self, job: JobSeen, found: Plan, attempts: list[Manifest], done: Done) -> None:
-        """What was written is known now; attempts that are not there keep nobody waiting."""
+        """What was written is known now; attempts that were refused keep nobody waiting."""
         key = (job.namespace, job.name)
         for manifest in done.objects:
             self._poke_others(key, self._keep(manifest))
         if done.version:
             self._wrote(job, found.status, done.version)
+        known = self._notes.refused(key)
         for attempt in map(records.attempt, attempts):
             self._queue.add_after(key, _SILENT_AFTER.total_seconds())
-            seen = self._cache.get("Job", (job.namespace, attempt.name)) is not None
-            if seen or done.stale or Ref("Job", attempt.name) in done.refused:
+            if self._cache.get("Job", (job.namespace, attempt.name)):
                 self._reserved.release(job, attempt)
-            if not seen:
-                self._poke_others(key, self._cache.waiting(job.namespace, attempt.address))
+            elif refused := done.refused.keys() & {Ref("Job", attempt.name), *_claims(found)}:
+                self._reserved.release(job, attempt)
+                # Once: two jobs that are refused the same would have each other try for ever.
+                if refused - known.keys():
+                    self._poke_others(key, self._cache.waiting(job.namespace, attempt.address))
 
     def _keep(self, manifest: Manifest) -> set[JobKey]:
         """An object as the API server has answered it: nobody needs to wait for the watch."""
@@ -190,8 +188,7 @@ class Reconciler:
         if known and known.uid == job.uid and known.version < version:
             record = JobRecord(replace(job, status=status))
             self._cache.put(JOB, key, version, job.uid, record)
-        self._written[key] = time.monotonic()
-        self._informing.drop(key)
+        self._notes.wrote(key)
         metrics.count(job.namespace, job.status, status)
         for address in _dealt_with(job.status, status):
             self._poke_others(key, self._cache.waiting(job.namespace, address))
@@ -203,26 +200,21 @@ class Reconciler:
     def _come_again(self, key: JobKey, again: datetime | None, now: datetime, done: Done) -> None:
         """When the plan says so; later each time where it was late, or something was refused."""
         late = done.stale or (again is not None and again <= now)
-        if not done.stale:
-            known, self._refused[key] = self._refused.get(key, {}), done.refused
-            if known.keys() != done.refused.keys():
-                self._queue.add(key)  # its status has to tell
-        if late and self._backoff(key).failures:  # not for the first time: is the job there?
+        if not done.stale and self._notes.refuse(key, done.refused):
+            self._queue.add(key)  # its status has to tell
+        if late and self._notes.failures(key):  # not for the first time: is the job there?
             self._doubt()
         if late or done.refused:
-            self._queue.add_after(key, self._backoff(key).next())
+            self._queue.add_after(key, self._notes.failed(key))
         else:
-            self._backoffs.pop(key, None)
+            self._notes.went_well(key)
         if again is not None and again > now:
             self._queue.add_after(key, (again - now).total_seconds())
-
-    def _backoff(self, key: JobKey) -> Backoff:
-        return self._backoffs.setdefault(key, Backoff(1.0, 60.0))
 
     def _try_again(self, key: JobKey, error: Exception) -> None:
         """Later each time; the reason stands in the log in one line, unless it is everybody's."""
         metrics.RECONCILE_ERRORS.inc()
-        delay = self._backoff(key).next()
+        delay = self._notes.failed(key)
         if not (isinstance(error, ApiError) and error.passing):
             log.warning(
                 "%s/%s: %s: %s; tried again in %.0f s",
@@ -242,16 +234,22 @@ class Reconciler:
     def _forget(self, key: JobKey) -> None:
         self._cache.waits(key, frozenset())
         self._inquiries.forget(key)
-        self._informing.drop(key)
+        self._notes.forget(key)
         self._free(key, self._reserved.forget(key))
-        for known in (self._backoffs, self._written, self._refused, self.phases.of, self.planned):
-            known.pop(key, None)
+        self.phases.of.pop(key, None)
+        self.planned.pop(key, None)
 
 
 def _silent(attempt: AttemptSeen, now: datetime) -> bool:
     created = attempt.createdAt
     late = created is not None and now - created >= _SILENT_AFTER
     return late and attempt.pod is None and not attempt.suspended
+
+
+def _claims(found: Plan) -> list[Ref]:
+    """Claims to be made, without which no attempt is begun."""
+    named = (Ref(m["kind"], m["metadata"]["name"]) for m in found.create)
+    return [ref for ref in named if ref.kind == "PersistentVolumeClaim"]
 
 
 def _dealt_with(before: Status, after: Status) -> set[str]:

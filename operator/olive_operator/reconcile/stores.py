@@ -6,7 +6,7 @@ next look. It does one step at a time, and each look begins with what is there.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
@@ -56,6 +56,7 @@ class Stores:
     ) -> None:
         self._cache, self._cluster, self._config = cache, cluster, config
         self._planned, self._poke, self._clock = planned, poke, clock
+        self._said: dict[tuple[str, str], str] = {}
         self.sizes = metrics.StoreSizes()
 
     async def run(self) -> None:
@@ -69,7 +70,7 @@ class Stores:
             await asyncio.sleep(SOON if done else EVERY)
 
     async def look(self) -> bool:
-        """Decide on every store, all in one step, and then do it; whether there was something.
+        """Decide on every store, all in one step, and then do it; whether something was done.
 
         No pass over a job comes between what is seen of the jobs and what is reserved for a sweep.
         """
@@ -77,13 +78,10 @@ class Stores:
         seen = list(stores(self._cache, self._planned))
         decided = [(store, self._decide(store, now)) for store in seen]
         self.sizes.of = {(s.namespace, s.claim): _sizes(s) for s in seen}
+        done = False
         for store, what in decided:
-            try:
-                await self._carry_out(store, *what, now)
-            except ApiError as error:
-                level = logging.DEBUG if error.passing else logging.WARNING
-                log.log(level, "store %s/%s: %s", store.namespace, store.claim, error)
-        return any(what != (Upkeep(), None) for _, what in decided)
+            done |= await self._carry_out(store, *what, now)
+        return done
 
     def _decide(self, store: StoreSeen, now: datetime) -> tuple[Upkeep, Manifest | None]:
         """What is to be done. A sweep is known to all from here on, before it is created."""
@@ -99,22 +97,52 @@ class Stores:
 
     async def _carry_out(
         self, store: StoreSeen, what: Upkeep, sweep: Manifest | None, now: datetime
-    ) -> None:
+    ) -> bool:
+        """Each step by itself: one that is refused keeps no other back. Whether all were done."""
+        done = failed = 0
+        for step in self._steps(store, what, sweep, now):
+            try:
+                await step
+                done += 1
+            except ApiError as error:
+                failed += 1
+                self._tell(store, error)
+        if not failed:
+            self._said.pop((store.namespace, store.claim), None)
+        return done > 0 and not failed
+
+    def _steps(
+        self, store: StoreSeen, what: Upkeep, sweep: Manifest | None, now: datetime
+    ) -> Iterator[Awaitable[None]]:
         place = store.namespace
         for name in what.mark:
-            await self._annotate(place, name, text(now))
+            yield self._annotate(place, name, text(now))
         for name in what.unmark:
-            await self._annotate(place, name, None)
+            yield self._annotate(place, name, None)
         if sweep:
-            await self._create(sweep)
+            yield self._create(sweep)
         for name in what.forget:
-            await self._delete(place, Ref("Artifact", name))
-            metrics.SWEPT.labels(place).inc()
+            yield self._forget(place, name)
         for name in what.begin:
-            await self._patch(place, Ref("Job", name), {"spec": {"suspend": False}})
-            log.info("sweeping store %s/%s: job %s", place, store.claim, name)
+            yield self._begin(store, name)
         for name in what.end:
-            await self._delete(place, Ref("Job", name))
+            yield self._delete(place, Ref("Job", name))
+
+    def _tell(self, store: StoreSeen, error: ApiError) -> None:
+        """One line for what is refused again and again."""
+        place, said = (store.namespace, store.claim), str(error)
+        news = not error.passing and self._said.get(place) != said
+        log.log(logging.WARNING if news else logging.DEBUG, "store %s/%s: %s", *place, said)
+        if news:
+            self._said[place] = said
+
+    async def _forget(self, namespace: str, artifact: str) -> None:
+        await self._delete(namespace, Ref("Artifact", artifact))
+        metrics.SWEPT.labels(namespace).inc()
+
+    async def _begin(self, store: StoreSeen, sweep: str) -> None:
+        await self._patch(store.namespace, Ref("Job", sweep), {"spec": {"suspend": False}})
+        log.info("sweeping store %s/%s: job %s", store.namespace, store.claim, sweep)
 
     async def _create(self, sweep: Manifest) -> None:
         """Where it is not known whether that was done, it is done again at the next look."""

@@ -24,7 +24,7 @@ class Queue(Generic[K]):
         self._clock = clock or self._loop.time
         self._due: dict[K, float] = {}
         self._later: list[tuple[float, int, K]] = []
-        self._at: dict[K, float] = {}
+        self._at: dict[K, tuple[float, int]] = {}
         self._working: set[K] = set()
         self._again: dict[K, float] = {}
         self._idle: deque[asyncio.Future[None]] = deque()
@@ -47,12 +47,14 @@ class Queue(Generic[K]):
     def add_after(self, key: K, seconds: float) -> None:
         """The key is due in so many seconds, unless it is due earlier anyway."""
         at = self._clock() + seconds
-        if at < self._at.get(key, float("inf")):
-            self._at[key] = at
+        if at < self._at.get(key, (float("inf"), 0))[0]:
             self._count += 1
+            self._at[key] = at, self._count
             heapq.heappush(self._later, (at, self._count, key))
             if self._later[0][1] == self._count:
                 self._set_alarm()
+            if len(self._later) > 2 * len(self._at) + 64:
+                self._tidy()
 
     async def get(self) -> tuple[K, float] | None:
         """The key that has been due longest, and for how many seconds; then call ``done``.
@@ -109,7 +111,14 @@ class Queue(Generic[K]):
         if self._alarm:
             self._alarm.cancel()
         if self._later and not self._closed:
-            self._alarm = self._loop.call_later(self._later[0][0] - self._clock(), self._ring)
+            # A loop may round down to milliseconds: it must not ring before the time has come.
+            left = self._later[0][0] - self._clock() + 0.001
+            self._alarm = self._loop.call_later(left, self._ring)
+
+    def _tidy(self) -> None:
+        """Without what has become due earlier: most keys come long before their time."""
+        self._later = [entry for entry in self._later if self._at.get(entry[2]) == entry[:2]]
+        heapq.heapify(self._later)
 
     def _ring(self) -> None:
         self._ripen()
@@ -117,7 +126,7 @@ class Queue(Generic[K]):
 
     def _ripen(self) -> None:
         while self._later and self._later[0][0] <= self._clock():
-            at, _, key = heapq.heappop(self._later)
-            if self._at.get(key) == at:
+            at, number, key = heapq.heappop(self._later)
+            if self._at.get(key) == (at, number):
                 del self._at[key]
                 self.add(key)

@@ -1,0 +1,97 @@
+"""The loop over jobs, against an API server in memory: what it comes to when nothing goes on."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from builders import CONFIG, job_seen, spec
+
+from olive_operator.client.apiserver import ApiError
+from olive_operator.client.cluster import Manifest
+from olive_operator.reconcile.reconciler import Reconciler
+from olive_operator.scheduling.queue import Queue
+from olive_operator.watch.cache import Cache, JobKey
+from olive_operator.watch.kept import JobRecord
+from olive_operator.watch.kinds import JOB
+
+ENOUGH = 50
+"""Passes after which what still goes on at once goes on for ever."""
+
+
+class Picky:
+    """It takes everything but these kinds."""
+
+    def __init__(self, *refuses: str) -> None:
+        self.asked: Counter[str] = Counter()
+        self._refuses, self._version = refuses, 100
+
+    def _take(self, manifest: Manifest) -> Manifest:
+        kind, name = manifest["kind"], manifest["metadata"]["name"]
+        self.asked[f"{kind} {name}"] += 1
+        if kind in self._refuses:
+            raise ApiError(403, "exceeded quota")
+        self._version += 1
+        meta = {"uid": f"uid of {name}", **manifest["metadata"]}
+        return {**manifest, "metadata": {**meta, "resourceVersion": str(self._version)}}
+
+    async def create(self, manifest: Manifest) -> Manifest | None:
+        return self._take(manifest)
+
+    async def refusals(self, namespace: str) -> dict[str, str]:
+        return {}
+
+    async def local_queue(self, namespace: str, name: str) -> str:
+        return ""
+
+    async def write_status(self, manifest: Manifest) -> Manifest | None:
+        return self._take(manifest)
+
+
+class Story:
+    """Jobs of the same spec, each looked at as often as it is due at once."""
+
+    def __init__(self, cluster: Picky, *names: str) -> None:
+        self.queue: Queue[JobKey] = Queue()
+        self.cache, self.passes = Cache(), 0
+        unchecked: Any = cluster
+        self.reconciler = Reconciler(self.queue, self.cache, unchecked, CONFIG, lambda: None)
+        for version, name in enumerate(names, 1):
+            job = job_seen(spec(), name=name, uid=f"uid of {name}")
+            self.cache.put(JOB, (job.namespace, name), version, job.uid, JobRecord(job))
+            self.queue.add((job.namespace, name))
+
+    async def settle(self) -> None:
+        """Until nothing is due at once."""
+        while len(self.queue) and self.passes < ENOUGH:
+            got = await self.queue.get()
+            assert got
+            await self.reconciler.reconcile(got[0])
+            self.queue.done(got[0])
+            self.passes += 1
+
+    def reasons(self) -> set[str]:
+        """Why the jobs are Stalled, as far as they are."""
+        found = [c for job in self.reconciler.planned.values() for c in job.status.conditions]
+        return {c.reason for c in found if (c.type, c.status) == ("Stalled", "True")}
+
+
+@pytest.mark.parametrize("kind", ["Job", "PersistentVolumeClaim"])
+async def test_jobs_that_are_refused_the_same_do_not_have_each_other_try_for_ever(
+    kind: str,
+) -> None:
+    story = Story(Picky(kind), "travel", "food", "music")
+    await story.settle()
+    assert story.passes < ENOUGH
+    assert story.reasons() == {"Refused"}
+
+
+async def test_what_was_refused_is_told_of_before_anything_else_is() -> None:
+    cluster = Picky("PersistentVolumeClaim")
+    story = Story(cluster, "travel")
+    await story.settle()
+    assert cluster.asked == {
+        "PersistentVolumeClaim olive-store": 2,
+        "OptimizationJob travel": 1,
+        **{name: 1 for name in cluster.asked if name.startswith("Event")},
+    }
+    assert story.reasons() == {"Refused"}
