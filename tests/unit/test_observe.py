@@ -16,7 +16,7 @@ from olive_operator.api.seen import (
     Seen,
 )
 from olive_operator.ask.inquiries import Answers
-from olive_operator.reconcile.observe import observe
+from olive_operator.reconcile.observe import has_news, observe
 from olive_operator.reconcile.reservations import Reservations
 from olive_operator.watch import kept, kinds
 from olive_operator.watch.cache import Cache
@@ -418,6 +418,26 @@ def test_attempt_counts_until_its_job_has_dealt_with_it() -> None:
     stage = {"name": "quantize", "state": "Succeeded", "address": "k1", "endedAttempt": 1}
     found.job({**food, "status": {"stages": [stage]}})
     assert "k1" not in found.seen().others
+
+
+def test_there_is_news_of_a_job_until_its_status_tells_of_the_end_of_its_attempt() -> None:
+    travel = job_body()
+    found = Watched(travel)
+
+    def news() -> bool:
+        known = found.cache.get(JOB, ("ml", "travel"))
+        assert known
+        return has_news(found.cache, known.record.seen)
+
+    found.attempt("travel", 1)
+    assert not news()
+    found.pod("travel-1")
+    assert not news()
+    found.pod("travel-1", "Succeeded")
+    assert news()
+    stage = {"name": "quantize", "state": "Succeeded", "address": "k1", "endedAttempt": 1}
+    found.job({**travel, "status": {"stages": [stage]}})
+    assert not news()
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,14 @@ async def test_key_that_is_added_twice_comes_once() -> None:
     assert len(queue) == 0
 
 
+async def test_what_is_preferred_comes_first_if_it_is_due_at_all() -> None:
+    queue: Queue[str] = Queue()
+    for key in "abcd":
+        queue.add(key)
+    queue.prefer(["c", "x", "b"])
+    assert [await taken(queue) for _ in range(4)] == ["c", "b", "a", "d"]
+
+
 async def test_key_that_is_poked_while_worked_on_comes_again_when_that_is_done() -> None:
     queue: Queue[str] = Queue()
     queue.add("a")

@@ -70,6 +70,24 @@ def observe(
     )
 
 
+def has_news(cache: Cache, job: JobSeen) -> bool:
+    """Whether an attempt of the job has ended that its status does not tell of."""
+    key = (job.namespace, job.name)
+    pods, attempts = _pods(cache, key), cache.at("attempts", key).values()
+    return any(
+        a.uid in pods
+        and replace(a.seen, pod=pods[a.uid]).ended
+        and a.seen.number > _dealt_with(job, a.seen)
+        for a in attempts
+    )
+
+
+def _dealt_with(job: JobSeen, attempt: AttemptSeen) -> int:
+    """The last attempt at the same work of whose end the job's status tells."""
+    stage = job.status.stage_named(attempt.stage)
+    return stage.endedAttempt if stage and stage.address == attempt.address else 0
+
+
 def _pods(cache: Cache, key: JobKey) -> dict[str, PodSeen]:
     """The pods of the job's stages by the uid of their attempt."""
     records: list[PodRecord] = list(cache.at("pods", key).values())
@@ -145,9 +163,7 @@ class Others(Mapping[str, Builder]):
             return False
         if job.deleting and self._with_pod(record).ended:
             return False
-        stage = seen.status.stage_named(record.seen.stage)
-        dealt_with = stage.endedAttempt if stage and stage.address == record.seen.address else 0
-        return bool(record.seen.number > dealt_with)
+        return bool(record.seen.number > _dealt_with(seen, record.seen))
 
     def _ending(self, address: str, under_way: Set[str]) -> Builder | None:
         """A pod that is still there, though its attempt is none of those that are under way."""

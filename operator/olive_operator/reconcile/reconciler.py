@@ -19,7 +19,7 @@ from olive_operator.plan.graph import claim_of
 from olive_operator.reconcile import urgency
 from olive_operator.reconcile.carry_out import Done, Objects, carry_out, tell_refusal
 from olive_operator.reconcile.notes import Notes
-from olive_operator.reconcile.observe import observe
+from olive_operator.reconcile.observe import has_news, observe
 from olive_operator.reconcile.reservations import Reservations
 from olive_operator.scheduling.queue import Queue
 from olive_operator.watch import kept, kinds
@@ -57,7 +57,14 @@ class Reconciler:
         self.planned: dict[JobKey, JobSeen] = {}
 
     async def run(self) -> None:
-        """Work until ``stop``, and then end the passes that are under way."""
+        """Work until ``stop``, and then end the passes that are under way.
+
+        At the start every job is due: those for which something has happened meanwhile come first.
+        """
+        jobs = (known for key in self._cache.keys(JOB) if (known := self._cache.get(JOB, key)))
+        seen = (job for known in jobs if (job := known.record.seen))
+        news = [(j.namespace, j.name) for j in seen if has_news(self._cache, j)]
+        self._queue.prefer(news)
         asking = asyncio.create_task(self._inquiries.run(), name="inquiries")
         try:
             async with asyncio.TaskGroup() as group:

@@ -6,7 +6,7 @@ The contract of client-go's workqueue (k8s.io/client-go/util/workqueue), for one
 import asyncio
 import heapq
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -55,6 +55,11 @@ class Queue(Generic[K]):
                 self._set_alarm()
             if len(self._later) > 2 * len(self._at) + 64:
                 self._tidy()
+
+    def prefer(self, keys: Iterable[K]) -> None:
+        """Of what is due, these have their turn first."""
+        first = {key: self._due[key] for key in keys if key in self._due}
+        self._due = first | self._due
 
     async def get(self) -> tuple[K, float] | None:
         """The key that has been due longest, and for how many seconds; then call ``done``.
