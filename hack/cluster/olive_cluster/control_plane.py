@@ -25,13 +25,19 @@ ISSUER = "https://kubernetes.default.svc.cluster.local"
 
 # Thousands of objects are created and changed in a minute here, and nobody else is held up.
 CLIENT_LIMITS = ("--kube-api-qps=1000", "--kube-api-burst=2000")
+KUBERNETES_OWN = [p.user for p in (pki.CONTROLLER_MANAGER, pki.SCHEDULER, pki.KWOK)]
 AUDIT_POLICY = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
     "omitStages": ["RequestReceived"],
-    "rules": [{"level": "Metadata"}],
+    "rules": [
+        {"level": "None", "users": KUBERNETES_OWN},
+        {"level": "None", "userGroups": ["system:serviceaccounts:kube-system"]},
+        {"level": "Metadata"},
+    ],
 }
-"""Every request, reads included, and when it was answered; no bodies."""
+"""Every request but those of Kubernetes' own programs, which are most: reads included, and when it
+was answered; no bodies."""
 
 
 @dataclass(frozen=True)
