@@ -193,6 +193,8 @@ def test_stage_costs_at_most_four_writes(
         for stage in eventually("another stage is told to run", told):
             held.pop(stage).set()
     jobs.await_ready("travel")
+    # The Event comes after the status that it tells of.
+    eventually("an Event", lambda: "create events" in _written(apiserver, jobs.namespace))
     written = Counter(_written(apiserver, jobs.namespace))
     assert written.total() <= 4 * len(STAGES), written
     del written["update optimizationjobs/status"]
