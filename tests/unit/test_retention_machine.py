@@ -152,6 +152,8 @@ class Machine(RuleBasedStateMachine):
             self._round()
             self.keeper.step()
             self.sweep(1000)
+            # A pod that was lost twice is not made anew at once.
+            self.cluster.now += timedelta(minutes=1)
             if all(self._at_its_end(job) for job in self.cluster.jobs.values()):
                 break
         else:

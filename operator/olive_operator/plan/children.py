@@ -127,8 +127,8 @@ def _ref(manifest: Manifest) -> Ref:
 
 def unserved(seen: Seen, target: Target | None) -> list[Ref]:
     """Children of a serving that is no longer wanted, or of the model that was served before."""
-    if target is None:
-        return list(seen.applied)
+    if target is None:  # what mounts goes before what is mounted
+        return sorted(seen.applied, key=lambda ref: ref.kind != "Deployment")
     if not serve.rolled_out(seen, target.serving):
         return []
     config = names.serving_config(seen.job.name, target.serving.model)
