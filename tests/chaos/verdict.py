@@ -64,6 +64,9 @@ class _Told:
 
     def conditions(self) -> Iterator[str]:
         """They and the phase say the same, of the newest spec."""
+        if self.status.phase not in TRUE_IN:
+            yield f"it was at rest, and is {self.status.phase} again"
+            return
         for condition in self.status.conditions:
             wanted = condition.type in TRUE_IN[self.status.phase]
             if condition.status != str(wanted):

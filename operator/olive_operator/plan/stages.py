@@ -127,8 +127,9 @@ def _next(view: View, needed: bool, waits_for: list[str], ours: list[AttemptSeen
     if view.seen.job.spec.suspend and not (attempt and attempt.ended):
         return Step(waits.suspended(view, attempt))
     if attempt:  # what is under way goes on: only a beginning waits
-        found = _observed(view, attempt)
-        if not (attempt.ended and found.again and found.again <= view.now) or found.lost:
+        found, suspended = _observed(view, attempt), view.seen.job.spec.suspend
+        goes_on = attempt.ended and found.again and (suspended or found.again <= view.now)
+        if not goes_on or found.lost:
             return found  # what is lost has to be there first
         return _next(replace(view, before=found.status, attempt=None), needed, waits_for, ours)
     if waits_for:
