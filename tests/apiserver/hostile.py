@@ -68,10 +68,15 @@ def spec_schema() -> Schema:
     return found
 
 
+def _odd(draw: random.Random) -> Any:
+    """One of its own: what is put into it later must not be in all others, nor in itself."""
+    return copy.deepcopy(draw.choice(_ODD))
+
+
 def value(schema: Schema, draw: random.Random, name: str = "", odd: float = 0.004) -> Any:
     """A value of the schema, or with the chance ``odd`` any other; so at every depth."""
     if draw.random() < odd:
-        return draw.choice(_ODD)
+        return _odd(draw)
     if "enum" in schema:
         return draw.choice(schema["enum"])
     if schema.get("x-kubernetes-preserve-unknown-fields") and name not in ("min", "max"):
@@ -102,7 +107,7 @@ def _object(schema: Schema, draw: random.Random, odd: float) -> dict[str, Any]:
         if name in required or draw.random() < chance
     }
     if draw.random() < odd:
-        found["unknown"] = draw.choice(_ODD)
+        found["unknown"] = _odd(draw)
     return found
 
 
@@ -122,7 +127,7 @@ def _anything(schema: Schema, draw: random.Random, depth: int = 0) -> Any:
     for _ in range(draw.randint(0, 3)):
         key = "".join(draw.choices(string.printable, k=draw.randint(0, 9)))
         deeper = depth < 6 and draw.random() < 0.5
-        found[key] = _anything({}, draw, depth + 1) if deeper else draw.choice(_ODD)
+        found[key] = _anything({}, draw, depth + 1) if deeper else _odd(draw)
     return found
 
 
