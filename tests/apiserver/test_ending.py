@@ -64,7 +64,8 @@ def test_job_made_anew_while_the_old_one_saves_its_checkpoint_waits_for_it_and_i
     eventually("it is alone", lambda: len(node.ran) == len({*node.ran}) and running(jobs))
     node.saves.clear()
     jobs.delete("travel")
-    eventually("it was told to stop", lambda: node.stopped == ["finetune/travel"])
+    # Kubernetes' garbage collector ends it, and needs half a minute to learn of a new kind.
+    eventually("it was told to stop", lambda: node.stopped == ["finetune/travel"], seconds=90)
     saving = running(jobs).metadata
     assert saving.deletion_timestamp is not None
     assert saving.deletion_grace_period_seconds == GRACE_S
