@@ -155,7 +155,7 @@ class Operator:
         self.cluster.put("OptimizationJob", job.name, record, by=job.name)
 
     def _apply(self, manifest: Manifest, job: JobSeen) -> None:
-        ref = Ref(manifest["kind"], manifest["metadata"]["name"])
+        ref = Ref.of(manifest)
         if not self.cluster.is_there("OptimizationJob", job.name, job.uid):
             return  # the garbage collector takes it away at once
         hash_ = manifest["metadata"]["annotations"][labels.APPLIED]
@@ -174,7 +174,7 @@ class Operator:
     def _refuses(self, manifest: Manifest, job: str, by: str, refused: dict[Ref, str]) -> bool:
         if by not in self.refusing:
             return False
-        refused[Ref(manifest["kind"], manifest["metadata"]["name"])] = "exceeded quota"
+        refused[Ref.of(manifest)] = "exceeded quota"
         self.cluster.poke([_key(job)])
         return True
 

@@ -60,7 +60,8 @@ def test_second_waits_for_the_first_and_says_so() -> None:
     two = Two()
     assert two.attempts("two") == []
     assert (two.stage("two").state, two.stage("two").reason) == ("Pending", "BuiltByAnotherJob")
-    assert "and is about to run" in two.stage("two").message
+    wanted = "job one makes the same artifact and is about to run; it is made once"
+    assert two.stage("two").message == wanted
     two.cluster.start(two.attempt("one"))
     assert "and runs" in two.look().stage("two").message
 

@@ -89,9 +89,6 @@ async def test_what_was_refused_is_told_of_before_anything_else_is() -> None:
     cluster = Picky("PersistentVolumeClaim")
     story = Story(cluster, "travel")
     await story.settle()
-    assert cluster.asked == {
-        "PersistentVolumeClaim olive-store": 2,
-        "OptimizationJob travel": 1,
-        **{name: 1 for name in cluster.asked if name.startswith("Event")},
-    }
+    kinds = Counter(name.split()[0] for name in cluster.asked.elements())
+    assert kinds == {"PersistentVolumeClaim": 2, "OptimizationJob": 1, "Event": 1}
     assert story.reasons() == {"Refused"}

@@ -520,7 +520,7 @@ def test_where_the_api_server_refuses_a_sweep_its_keys_are_free_and_without_an_a
 async def test_a_step_that_is_refused_keeps_none_of_the_others_back(
     cluster: Swept, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A record that cannot be marked, and a sweep that is to be let go."""
+    """A record that cannot be marked, another one, and a sweep that is due."""
     record = WATCHED["Artifact"].record
     for name, key in (("stubborn", TWO), ("b", THREE)):
         meta = {"name": name, "namespace": "ml"}

@@ -1,6 +1,6 @@
 """fetch: a model, a data set or an adapter into the store, checked, named by its content.
 
-The only stage with a network, and the only one whose key is found here: from the hub's commit, or
+The only stage that needs a network, and the only one whose key is found here: from the commit, or
 from the digest of what was read. What is in the store already is not fetched again; data is still
 checked against the template, which is no part of its key.
 """

@@ -1,7 +1,7 @@
 """A user's ``olive run`` configuration made safe to run: our model and folders, no code.
 
 Pure. What is refused could read other files of the pod, run code that nobody reviewed, or reach
-out of the pod; the stage's network and file system are closed besides.
+out of the pod. The file system is read-only but for the store, and the environment offline.
 """
 
 import math

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from olive_contract.stage import Progress, Report
 from olive_operator.api.spec import Spec
@@ -16,6 +16,11 @@ class Ref:
 
     kind: str
     name: str
+
+    @staticmethod
+    def of(manifest: Mapping[str, Any]) -> "Ref":
+        """That of a manifest."""
+        return Ref(manifest["kind"], manifest["metadata"]["name"])
 
 
 KEPT_OFF: Final = "didn't match pod affinity rules"

@@ -111,18 +111,14 @@ def serving(seen: Seen, target: Target | None, config: Config) -> tuple[Manifest
     return tuple(
         m
         for m in manifests
-        if seen.applied.get(_ref(m)) != m["metadata"]["annotations"][labels.APPLIED]
+        if seen.applied.get(Ref.of(m)) != m["metadata"]["annotations"][labels.APPLIED]
     )
 
 
 def refused(seen: Seen, wanted: Iterable[Manifest]) -> str:
     """Which of these the API server does not take, and why; empty where it takes them."""
-    refs = [ref for m in wanted if (ref := _ref(m)) in seen.refused]
+    refs = [ref for m in wanted if (ref := Ref.of(m)) in seen.refused]
     return "; ".join(f"{ref.kind} {ref.name}: {seen.refused[ref]}" for ref in refs)
-
-
-def _ref(manifest: Manifest) -> Ref:
-    return Ref(manifest["kind"], manifest["metadata"]["name"])
 
 
 def unserved(seen: Seen, target: Target | None) -> list[Ref]:

@@ -127,7 +127,7 @@ async def _apply(cluster: Cluster, manifests: Iterable[Manifest], done: Done) ->
 def _refused(manifest: Manifest, error: ApiError, done: Done) -> None:
     if error.passing or error.status == CONFLICT:
         raise error
-    done.refused[Ref(manifest["kind"], manifest["metadata"]["name"])] = error.message
+    done.refused[Ref.of(manifest)] = error.message
 
 
 async def _delete(cluster: Cluster, what: Objects, ref: Ref) -> None:

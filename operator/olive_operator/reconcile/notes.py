@@ -33,7 +33,7 @@ class Notes:
 
     def refuse(self, key: JobKey, refused: Mapping[Ref, str]) -> bool:
         """It is this from now on; whether that is other objects than before."""
-        before, self._refused[key] = self.refused(key), dict(refused)
+        before, self._refused[key] = self.refused(key), refused
         return before.keys() != refused.keys()
 
     def left(self, key: JobKey, wait: float) -> float:

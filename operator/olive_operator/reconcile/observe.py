@@ -50,11 +50,7 @@ def observe(
     claims = _claims(cache, job, claim)
     return Seen(
         job=job,
-        attempts=tuple(
-            replace(a.seen, pod=pods[a.uid]) if a.uid in pods else a.seen
-            for a in attempts
-            if a.owner == job.uid
-        ),
+        attempts=tuple(_with_pod(a, pods) for a in attempts if a.owner == job.uid),
         artifacts=cache.at("artifacts", namespace, claim),
         applied={c.ref: c.applied for c in children},
         deployment=next((c.deployment for c in children if c.deployment), None),
@@ -70,22 +66,26 @@ def observe(
     )
 
 
-def has_news(cache: Cache, job: JobSeen) -> bool:
+def has_news(cache: Cache, key: JobKey) -> bool:
     """Whether an attempt of the job has ended that its status does not tell of."""
-    key = (job.namespace, job.name)
-    pods, attempts = _pods(cache, key), cache.at("attempts", key).values()
-    return any(
-        a.uid in pods
-        and replace(a.seen, pod=pods[a.uid]).ended
-        and a.seen.number > _dealt_with(job, a.seen)
-        for a in attempts
+    known, pods = cache.get(JOB, key), _pods(cache, key)
+    job: JobSeen | None = known.record.seen if known else None
+    attempts: list[AttemptRecord] = list(cache.at("attempts", key).values())
+    return job is not None and any(
+        _with_pod(a, pods).ended and a.seen.number > _told_of(job, a.seen) for a in attempts
     )
 
 
-def _dealt_with(job: JobSeen, attempt: AttemptSeen) -> int:
+def _told_of(job: JobSeen, attempt: AttemptSeen) -> int:
     """The last attempt at the same work of whose end the job's status tells."""
     stage = job.status.stage_named(attempt.stage)
     return stage.endedAttempt if stage and stage.address == attempt.address else 0
+
+
+def _with_pod(record: AttemptRecord, pods: Mapping[str, PodSeen]) -> AttemptSeen:
+    """The attempt with its pod, if that is there. ``pods`` of its job, by the attempt's uid."""
+    pod = pods.get(record.uid)
+    return replace(record.seen, pod=pod) if pod else record.seen
 
 
 def _pods(cache: Cache, key: JobKey) -> dict[str, PodSeen]:
@@ -163,7 +163,7 @@ class Others(Mapping[str, Builder]):
             return False
         if job.deleting and self._with_pod(record).ended:
             return False
-        return bool(record.seen.number > _dealt_with(seen, record.seen))
+        return bool(record.seen.number > _told_of(seen, record.seen))
 
     def _ending(self, address: str, under_way: Set[str]) -> Builder | None:
         """A pod that is still there, though its attempt is none of those that are under way."""
@@ -176,5 +176,4 @@ class Others(Mapping[str, Builder]):
         return None
 
     def _with_pod(self, record: AttemptRecord) -> AttemptSeen:
-        pod = _pods(self._cache, record.job).get(record.uid)
-        return replace(record.seen, pod=pod) if pod else record.seen
+        return _with_pod(record, _pods(self._cache, record.job))

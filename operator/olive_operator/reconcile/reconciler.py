@@ -61,10 +61,7 @@ class Reconciler:
 
         At the start every job is due: those for which something has happened meanwhile come first.
         """
-        jobs = (known for key in self._cache.keys(JOB) if (known := self._cache.get(JOB, key)))
-        seen = (job for known in jobs if (job := known.record.seen))
-        news = [(j.namespace, j.name) for j in seen if has_news(self._cache, j)]
-        self._queue.prefer(news)
+        self._queue.prefer(key for key in self._cache.keys(JOB) if has_news(self._cache, key))
         asking = asyncio.create_task(self._inquiries.run(), name="inquiries")
         try:
             async with asyncio.TaskGroup() as group:
@@ -170,11 +167,12 @@ class Reconciler:
         if done.version:
             self._wrote(job, found.status, done.version)
         known = self._notes.refused(key)
+        claims = {ref for ref in done.refused if ref.kind == "PersistentVolumeClaim"}
         for attempt in map(records.attempt, attempts):
             self._queue.add_after(key, _SILENT_AFTER.total_seconds())
             if self._cache.get("Job", (job.namespace, attempt.name)):
                 self._reserved.release(job, attempt)
-            elif refused := done.refused.keys() & {Ref("Job", attempt.name), *_claims(found)}:
+            elif refused := done.refused.keys() & {Ref("Job", attempt.name), *claims}:
                 self._reserved.release(job, attempt)
                 # Once: two jobs that are refused the same would have each other try for ever.
                 if refused - known.keys():
@@ -251,12 +249,6 @@ def _silent(attempt: AttemptSeen, now: datetime) -> bool:
     created = attempt.createdAt
     late = created is not None and now - created >= _SILENT_AFTER
     return late and attempt.pod is None and not attempt.suspended
-
-
-def _claims(found: Plan) -> list[Ref]:
-    """Claims to be made, without which no attempt is begun."""
-    named = (Ref(m["kind"], m["metadata"]["name"]) for m in found.create)
-    return [ref for ref in named if ref.kind == "PersistentVolumeClaim"]
 
 
 def _dealt_with(before: Status, after: Status) -> set[str]:
