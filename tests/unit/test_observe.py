@@ -420,6 +420,17 @@ def test_attempt_counts_until_its_job_has_dealt_with_it() -> None:
     assert "k1" not in found.seen().others
 
 
+def test_attempt_that_its_job_has_given_up_is_ending_until_it_is_deleted() -> None:
+    stage = {"name": "quantize", "state": "Waiting", "address": "k1", "endedAttempt": 1}
+    found = Watched(job_body(), {**job_body("food"), "status": {"stages": [stage]}})
+    found.attempt("food", 1)
+    other = found.seen().others["k1"]
+    assert (other.attempt.name, other.ending) == ("food-1", True), "its pod may still come"
+    assert "k1" not in found.seen("food").others, "it is its own"
+    found.attempt("food", 1, **GOES)
+    assert "k1" not in found.seen().others
+
+
 def test_there_is_news_of_a_job_until_its_status_tells_of_the_end_of_its_attempt() -> None:
     travel = job_body()
     found = Watched(travel)

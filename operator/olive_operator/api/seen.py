@@ -153,7 +153,7 @@ class Builder:
 
     ``reserved``: it was asked for a moment ago, and the watch has not brought it yet. ``ending``:
     it is no attempt any more (its job is gone, or has withdrawn it; it may have been this job's
-    own), but its pod is still there, and may be writing.
+    own), but its pod is still there and may be writing, or may still come.
     """
 
     job: str

@@ -61,7 +61,8 @@ def suspended(view: View, attempt: AttemptSeen | None) -> StageStatus:
 def shared(view: View, other: Builder, attempt: AttemptSeen | None = None) -> StageStatus:
     """Another job makes the same artifact now; an attempt of ours that is behind is ended."""
     if other.ending:
-        return _ending(view, f"pod {other.attempt.name} of job {other.job}")
+        what = "pod" if other.attempt.pod else "attempt"
+        return _ending(view, f"{what} {other.attempt.name} of job {other.job}")
     status = withdrawn(view, attempt) if attempt else view.before
     doing = "runs" if other.attempt.begun else "is about to run"
     return replace(

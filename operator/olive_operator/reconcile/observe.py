@@ -137,6 +137,7 @@ class Others(Mapping[str, Builder]):
         if begun := next((other for other in theirs if other.attempt.begun), None):
             return begun
         ending = self._ending(address, {record.uid for record in under_way})
+        ending = ending or self._withdrawn(address)
         last = theirs[-1] if theirs else None
         found = ending or last or self._reserved.by_another(self._job, self._claim, address)
         if found is None:
@@ -150,20 +151,33 @@ class Others(Mapping[str, Builder]):
         raise TypeError("only for look-ups: there may be thousands")
 
     def _under_way(self, address: str) -> list[AttemptRecord]:
+        return [r for r in self._building(address) if self._open(r)]
+
+    def _building(self, address: str) -> list[AttemptRecord]:
         place = self._cache.at("building", self._job.namespace, self._claim, address)
         records: list[AttemptRecord] = list(place.values())
-        return [r for r in records if not r.seen.deleting and self._open(r)]
+        return [r for r in records if not r.seen.deleting and self._owner(r)]
 
-    def _open(self, record: AttemptRecord) -> bool:
-        """Its job is there, and has not dealt with it; one that is deleted will not."""
+    def _owner(self, record: AttemptRecord) -> JobRecord | None:
+        """The attempt's job, while it is there."""
         known = self._cache.get(JOB, record.job)
         job: JobRecord | None = known.record if known else None
-        seen = job.seen if job else None
-        if job is None or seen is None or seen.uid != record.owner:
+        return job if job and job.seen and job.seen.uid == record.owner else None
+
+    def _open(self, record: AttemptRecord) -> bool:
+        """Its job has not dealt with it; one that is deleted will not."""
+        job = self._owner(record)
+        if job is None or job.seen is None or (job.deleting and self._with_pod(record).ended):
             return False
-        if job.deleting and self._with_pod(record).ended:
-            return False
-        return bool(record.seen.number > _told_of(seen, record.seen))
+        return bool(record.seen.number > _told_of(job.seen, record.seen))
+
+    def _withdrawn(self, address: str) -> Builder | None:
+        """An attempt that its job has given up, and is about to delete: it may still begin."""
+        for record in self._building(address):
+            attempt, theirs = self._with_pod(record), record.owner != self._job.uid
+            if theirs and not attempt.ended and not self._open(record):
+                return Builder(record.job[1], attempt, ending=True)
+        return None
 
     def _ending(self, address: str, under_way: Set[str]) -> Builder | None:
         """A pod that is still there, though its attempt is none of those that are under way."""
