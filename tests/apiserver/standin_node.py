@@ -86,9 +86,20 @@ class StandInNode:
             if pod.metadata.uid in told:
                 if gone:
                     told[pod.metadata.uid].set()
-            elif not gone and (pod.spec.node_name or not self._scheduled):
+            elif event["type"] == "DELETED" or (self._scheduled and not pod.spec.node_name):
+                continue
+            elif gone:
+                self._drop(pod)
+            else:
                 told[pod.metadata.uid] = stop = threading.Event()
                 threading.Thread(target=self._play, args=(pod, stop), daemon=True).start()
+
+    def _drop(self, pod: Any) -> None:
+        """It was deleted before it was begun: a kubelet has nothing to wait for."""
+        with suppress(client.ApiException):
+            self._core.delete_namespaced_pod(
+                pod.metadata.name, self._namespace, grace_period_seconds=0
+            )
 
     def _play(self, pod: Any, stop: threading.Event) -> None:
         args = pod.spec.containers[0].args

@@ -1,15 +1,17 @@
 """Jobs, two operators, a real API server and etcd, and everything that goes wrong.
 
-    python -m chaos [--jobs 50] [--seconds 1800] [--seed N] [--keep]
+    python -m chaos [--jobs 50] [--seconds 1800] [--seed N] [--keep] [--logs FOLDER]
 
 What is drawn follows from the seed; what comes of it, from the machine's pace as well. The last
-line is one JSON object. Exit code 1 if anything was lost or done twice, or the status is not true.
+line is one JSON object. Exit code 1 if anything was lost or done twice, or the status is not true;
+then the operators' logs and the API server's audit log tell why, if a folder for them was named.
 """
 
 import argparse
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -41,10 +43,11 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=1800, help="of faults")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    parser.add_argument("--logs", type=Path, help="a folder for what the parts have logged")
     parser.add_argument("--keep", action="store_true", help="in bench/results, with the machine")
     arguments = parser.parse_args()
     print(f"seed {arguments.seed}", flush=True)
-    found = soak(arguments.jobs, arguments.seconds, arguments.seed)
+    found = soak(arguments.jobs, arguments.seconds, arguments.seed, arguments.logs)
     if arguments.keep:
         keep("chaos", found)
     else:
@@ -52,7 +55,7 @@ def main() -> None:
     sys.exit(any(found[name] for name in ("lost", "doubled", "violations")))
 
 
-def soak(count: int, seconds: float, seed: int) -> dict[str, object]:
+def soak(count: int, seconds: float, seed: int, logs_to: Path | None) -> dict[str, object]:
     """One soak; the figures of what came of it."""
     draw, started = random.Random(seed), time.monotonic()  # noqa: S311
     name, patience_s = f"chaos-{os.getpid()}", PATIENCE_S * (1 + count / 10)
@@ -82,6 +85,10 @@ def soak(count: int, seconds: float, seed: int) -> dict[str, object]:
             left = at_rest(lambda: unfinished(jobs), patience_s)
             wrong = [] if left else at_rest(lambda: violations(jobs, volume), patience_s)
             logs = [operator.log.splitlines() for operator in (first, second)]
+            if logs_to:
+                shutil.copytree(kubeconfig.parent / "logs", logs_to, dirs_exist_ok=True)
+                for log, operator in zip("ab", (first, second), strict=True):
+                    (logs_to / f"operator-{log}.log").write_text(operator.log)
             print(*(f"runs {o.runs}, leads {o.leads()}" for o in (first, second)), sep="; ")
     crashed = [line for log in logs for line in log if "Traceback" in line]
     wrong += [*monkey.unjust, *volume.wrong, *crashed]

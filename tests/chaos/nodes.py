@@ -47,7 +47,6 @@ class Nodes(StandInNode):
         self._placed: dict[threading.Event, str] = {}
         self._crashed: set[threading.Event] = set()
         self._done: dict[str, Done] = {}
-        self._gone: set[str] = set()
         self._random = random.Random(seed)  # noqa: S311
         self._manifests = {n.metadata.name: _manifest(n) for n in self._core.list_node().items}
 
@@ -60,7 +59,6 @@ class Nodes(StandInNode):
         """A node is removed with all that runs on it, one of those where something does."""
         node = draw.choice(sorted(set(self._placed.values()) or self._manifests.keys()))
         self._core.delete_node(node)
-        self._gone.add(node)
         self._crash({stop for stop, where in self._placed.copy().items() if where == node})
 
     def come_back(self, node: str) -> None:
@@ -69,7 +67,6 @@ class Nodes(StandInNode):
         for pod in self._core.list_namespaced_pod(self._namespace, field_selector=on_it).items:
             self._collect(pod.metadata.name, pod.status.phase in ("Succeeded", "Failed"))
         self._core.create_node(self._manifests[node])
-        self._gone.discard(node)
 
     def boot(self) -> None:
         """Every pod is begun anew: the API server has gone back in time, and the nodes with it."""
@@ -80,7 +77,6 @@ class Nodes(StandInNode):
         for uid in told:  # only now: no pod may be played twice at a time
             self._told.pop(uid, None)
         self._done.clear()
-        self._gone = set(self.away())
 
     def _crash(self, stops: set[threading.Event]) -> None:
         self._crashed |= stops
@@ -113,11 +109,14 @@ class Nodes(StandInNode):
 
     def _play(self, pod: Any, stop: threading.Event) -> None:
         ended = pod.status.phase in ("Succeeded", "Failed")
-        if ended or stop in self._crashed or pod.spec.node_name in self._gone:
+        if ended or stop in self._crashed:
             return
-        self._placed[stop] = pod.spec.node_name
-        started = now()
+        node, started = pod.spec.node_name, now()
+        self._placed[stop] = node  # before the node is looked for: one that goes now stops it
         try:
+            if not self._asked(lambda: self._core.read_node(node)):
+                self._told.pop(pod.metadata.uid, None)  # it is begun when the node comes back
+                return
             report = self._report(pod, stop, started)
         finally:
             del self._placed[stop]
@@ -167,19 +166,19 @@ class Nodes(StandInNode):
         name, last, same = pod.metadata.name, self._done.get(work), f"{_owner(pod)}-"
         beside = [o for o in others if not o.startswith(same) and self._found(o)]
         if beside and self._found(name):
-            self.doubled.append(f"{name} beside {', '.join(beside)}")
+            self.doubled.append(f"{now()} {name} beside {', '.join(beside)}")
         anew = last and not last.pod.startswith(same)
         if last and anew and last.upsets == self.volume.upsets[last.place]:
             found = self._found(last.pod)
             if found and not found.metadata.deletion_timestamp:
-                self.doubled.append(f"{name}: {last.pod} has done it")
+                self.doubled.append(f"{now()} {name}: {last.pod} has done it")
         where = (labels.GROUP, labels.VERSION, self._namespace, "artifacts", names.artifact(*place))
         record = self._asked(lambda: self._custom.get_namespaced_custom_object(*where))
         attempt = record and self._asked(
             lambda: self._batch.read_namespaced_job(_owner(pod), self._namespace)
         )
         if attempt and attempt.metadata.creation_timestamp - _created(record) > LATE:
-            self.doubled.append(f"{name}: {place[1][:8]} was made, and recorded")
+            self.doubled.append(f"{now()} {name}: {place[1][:8]} was made, and recorded")
 
     def _found(self, pod: str) -> Any:
         """The pod, None if it is not there."""

@@ -10,7 +10,7 @@ import yaml
 
 from olive_contract.failures import FailureClass
 from olive_operator.api.duration import spoken
-from olive_operator.plan.pods import REFUSED, STALLED
+from olive_operator.plan.pods import POD_REFUSED, REFUSED, STALLED
 from olive_operator.plan.retries import JITTER, LONGEST_DELAY, POLICY, Action, Rule
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -111,7 +111,9 @@ def reasons(module: str, *before: str) -> set[str]:
 
 
 PENDING = (
-    {REFUSED} | reasons("plan/pods.py", r"Pending\(") | reasons("plan/volumes.py", r"Pending\(")
+    {REFUSED, POD_REFUSED}
+    | reasons("plan/pods.py", r"Pending\(")
+    | reasons("plan/volumes.py", r"Pending\(")
 )
 PASSING = {"PodNotCreated", "Scheduling", "VolumeElsewhere"}
 """Every pod is in the first two for a moment; the third is told as VolumeBusy or VolumeHeld."""

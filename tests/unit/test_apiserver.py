@@ -3,7 +3,9 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 from kubernetes.aio import client as kubernetes_client
@@ -82,6 +84,26 @@ async def test_request_that_is_refused_is_not(status: int) -> None:
             await ApiServer(api).request("POST", PATH, {})
     assert (script.asked, refused.value.passing) == (1, False)
     assert refused.value.causes == {"Because"}
+
+
+async def test_socket_that_uvloop_still_has_in_its_books_is_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script, fails = Script(), ["File descriptor 19 is used by transport <TCPTransport>"]
+    request = aiohttp.ClientSession.request
+
+    async def once_too_early(session: aiohttp.ClientSession, *args: Any, **more: Any) -> Any:
+        if fails:
+            raise RuntimeError(fails.pop())
+        return await request(session, *args, **more)
+
+    monkeypatch.setattr(aiohttp.ClientSession, "request", once_too_early)
+    async with served(script) as api:
+        await ApiServer(api).request("GET", PATH)
+        assert script.asked == 1
+        fails.append("Session is closed")
+        with pytest.raises(RuntimeError, match="closed"):
+            await ApiServer(api).request("GET", PATH)
 
 
 async def test_server_that_stays_away_is_an_error_after_all_tries() -> None:

@@ -409,6 +409,26 @@ def test_of_several_that_have_not_begun_the_youngest_counts() -> None:
     assert found.seen().others["k1"].job == "wine", "it was made because food may never begin"
 
 
+def test_attempt_whose_job_says_that_it_gets_no_pod_is_refused() -> None:
+    def stage(**parts: Any) -> dict[str, Any]:
+        state = {"name": "quantize", "state": "Pending", "address": "k1", "attempt": 1}
+        return {"status": {"stages": [{**state, **parts}]}}
+
+    food = job_body("food")
+    found = Watched(job_body(), food)
+    found.attempt("food", 1)
+    told: list[tuple[dict[str, Any], bool]] = [
+        ({"reason": "PodNotCreated"}, False),
+        ({"reason": "PodRefused"}, True),
+        ({"reason": "PodRefused", "attempt": 2}, False),
+        ({"reason": "PodRefused", "address": "k2"}, False),
+    ]
+    for version, (parts, refused) in enumerate(told, start=2):
+        food["metadata"]["resourceVersion"] = str(version)
+        found.job({**food, **stage(**parts)})
+        assert found.seen().others["k1"].refused is refused, parts
+
+
 def test_attempt_counts_until_its_job_has_dealt_with_it() -> None:
     food = job_body("food")
     found = Watched(job_body(), food)

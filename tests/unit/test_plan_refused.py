@@ -28,6 +28,15 @@ def test_a_pod_that_does_not_come_is_waited_for_no_longer_than_it_takes() -> Non
     )
 
 
+def test_a_pod_that_is_refused_to_another_job_is_not_waited_for() -> None:
+    world = World(serve=None)
+    address = world.settle().attempt("fetch/model").address
+    world = World(serve=None)
+    theirs = AttemptSeen("food-fetch-model-1", "fetch/model", address, 1, createdAt=world.now)
+    world.seen = replace(world.seen, others={address: Builder("food", theirs, refused=True)})
+    assert world.settle().stage("fetch/model").attempt == 1
+
+
 def told(world: World) -> tuple[str, str, str]:
     """Phase, and reason and message of Stalled, after the next pass."""
     found = plan(world.seen, CONFIG, world.now).status

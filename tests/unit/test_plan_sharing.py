@@ -8,7 +8,7 @@ from builders.passes import Operator
 from olive_contract.failures import FailureClass
 from olive_operator.api.status import StageStatus
 from olive_operator.plan.limits import STALLED_AFTER
-from olive_operator.plan.sharing import PATIENCE
+from olive_operator.plan.sharing import UNSEEN
 
 ALONE: dict[str, Any] = {"serve": None, "evaluate": None, "adapters": []}
 MODEL = "fetch/model"
@@ -160,7 +160,7 @@ def test_an_attempt_that_was_asked_for_and_never_comes_is_waited_for_only_so_lon
     for _ in operator.work("two"):
         pass
     assert cluster.attempts() == []
-    assert operator.again["two"] == cluster.now + PATIENCE
+    assert operator.again["two"] == cluster.now + UNSEEN
     cluster.now = operator.again["two"]
     for _ in operator.work("two"):
         pass

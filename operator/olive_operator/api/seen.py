@@ -151,7 +151,8 @@ class Holder:
 class Builder:
     """An attempt under way, of another job, at what a stage of this job is to make.
 
-    ``reserved``: it was asked for a moment ago, and the watch has not brought it yet. ``ending``:
+    ``reserved``: it was asked for a moment ago, and the watch has not brought it yet. ``refused``:
+    its job's status says that it gets no pod. ``ending``:
     it is no attempt any more (its job is gone, or has withdrawn it; it may have been this job's
     own), but its pod is still there and may be writing, or may still come.
     """
@@ -159,6 +160,7 @@ class Builder:
     job: str
     attempt: AttemptSeen
     reserved: bool = False
+    refused: bool = False
     ending: bool = False
 
 

@@ -36,15 +36,21 @@ class Connection:
         """The answer, whatever it is, its body not read. aiohttp's errors where there is none."""
         # Asked each time: a service account's token changes every hour.
         auth = (await self._configuration.auth_settings()).get("BearerToken")
-        return await self._session.request(
-            method,
-            f"{self._configuration.host}{path}",
-            params=query,
-            data=None if body is None else _encoded(body),
-            headers={**headers, auth["key"]: auth["value"]} if auth else headers,
-            timeout=limits,
-            server_hostname=self._configuration.tls_server_name,
-        )
+        try:
+            return await self._session.request(
+                method,
+                f"{self._configuration.host}{path}",
+                params=query,
+                data=None if body is None else _encoded(body),
+                headers={**headers, auth["key"]: auth["value"]} if auth else headers,
+                timeout=limits,
+                server_hostname=self._configuration.tls_server_name,
+            )
+        except RuntimeError as error:
+            # uvloop's word where a socket that a failed attempt has closed is still in its books.
+            if "is used by transport" not in str(error):
+                raise
+            raise aiohttp.ClientConnectionError(str(error)) from error
 
 
 def _encoded(body: Any) -> bytes:

@@ -16,13 +16,15 @@ IMAGE_WAITS: Final = IMAGE_NEVER | {"ErrImagePull", "ImagePullBackOff"}
 
 VOLUME_IN_USE: Final = frozenset({"VolumeBusy", "VolumeHeld"})
 
+POD_REFUSED: Final = "PodRefused"
+
 STALLED: Final = frozenset(
     {
         "ClaimNotFound",
         "ContainerConfig",
         "ImagePull",
         "NotBegun",
-        "PodRefused",
+        POD_REFUSED,
         "QueueUnavailable",
         REFUSED,
         "SecretKeyNotFound",
@@ -101,7 +103,7 @@ def refused(sentence: str) -> Pending:
 
 def not_created(warning: str) -> Pending:
     """The attempt is there, but its pod cannot be made."""
-    return Pending("PodRefused", f"the pod cannot be created: {warning}")
+    return Pending(POD_REFUSED, f"the pod cannot be created: {warning}")
 
 
 def not_begun(pod: PodSeen, since: str) -> Pending:

@@ -14,9 +14,11 @@ from olive_operator.plan import limits
 from olive_operator.plan.pods import pending
 from olive_operator.plan.view import View
 
-PATIENCE: Final = timedelta(seconds=10)
-"""For a pod to be made, or for an attempt that was asked for to be seen. One that is refused (a
-quota, a priority that does not exist) never is."""
+PATIENCE: Final = timedelta(minutes=5)
+"""For a pod to be made, if nobody tells why it is not: Kubernetes' own controllers may be behind,
+and then ours would come no sooner, and all at once."""
+UNSEEN: Final = timedelta(seconds=10)
+"""For an attempt that was asked for to be seen. One that is refused never is."""
 
 
 def builder(view: View) -> Builder | None:
@@ -24,14 +26,14 @@ def builder(view: View) -> Builder | None:
     other = view.seen.others.get(view.address.name)
     if other is None or other.attempt.begun or other.reserved or other.ending:
         return other
-    return None if _stuck(other.attempt, view.now) else other
+    return None if _stuck(other, view.now) else other
 
 
 def next_look(other: Builder, now: datetime) -> datetime | None:
     """When an attempt that does not come, or does not begin, is no reason to wait any more."""
     attempt = other.attempt
     if other.reserved:
-        return now + PATIENCE
+        return now + UNSEEN
     if attempt.begun or other.ending:
         return None
     if attempt.pod:
@@ -49,12 +51,14 @@ def ahead_of(attempt: AttemptSeen, view: View) -> Builder | None:
     return other
 
 
-def _stuck(attempt: AttemptSeen, now: datetime) -> bool:
+def _stuck(other: Builder, now: datetime) -> bool:
     """It may never begin, for reasons that need not be ours."""
+    attempt = other.attempt
     if attempt.suspended:
         return True
     if attempt.pod is None:
-        return attempt.createdAt is not None and attempt.createdAt + PATIENCE <= now
+        late = attempt.createdAt is not None and attempt.createdAt + PATIENCE <= now
+        return other.refused or late
     pod = attempt.pod
     return bool(pod.unschedulable or limits.stalled(pod, now)) or pending(pod, None).stalled
 

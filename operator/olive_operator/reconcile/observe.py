@@ -18,6 +18,7 @@ from olive_operator.api.seen import (
 )
 from olive_operator.ask.inquiries import Answers
 from olive_operator.plan.graph import claim_of
+from olive_operator.plan.pods import POD_REFUSED
 from olive_operator.reconcile.observe_store import sweeping
 from olive_operator.reconcile.reservations import Reservations
 from olive_operator.watch.cache import Cache, JobKey
@@ -129,7 +130,7 @@ class Others(Mapping[str, Builder]):
         """
         under_way = self._under_way(address)
         theirs = [
-            Builder(record.job[1], self._with_pod(record))
+            Builder(record.job[1], self._with_pod(record), refused=self._refused(record))
             for record in under_way
             if record.owner != self._job.uid
         ]
@@ -170,6 +171,13 @@ class Others(Mapping[str, Builder]):
         if job is None or job.seen is None or (job.deleting and self._with_pod(record).ended):
             return False
         return bool(record.seen.number > _told_of(job.seen, record.seen))
+
+    def _refused(self, record: AttemptRecord) -> bool:
+        """Its job says that it gets no pod."""
+        job = self._owner(record)
+        stage = job.seen.status.stage_named(record.seen.stage) if job and job.seen else None
+        attempt = stage and (stage.address, stage.attempt, stage.reason)
+        return attempt == (record.seen.address, record.seen.number, POD_REFUSED)
 
     def _withdrawn(self, address: str) -> Builder | None:
         """An attempt that its job has given up, and is about to delete: it may still begin."""

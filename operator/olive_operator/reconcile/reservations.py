@@ -14,7 +14,7 @@ from olive_operator.client.cluster import Manifest
 from olive_operator.plan import sharing
 from olive_operator.watch.cache import JobKey
 
-LASTS: Final = sharing.PATIENCE.total_seconds()
+LASTS: Final = sharing.UNSEEN.total_seconds()
 """Seconds after which an attempt that is still not seen is not believed in any more."""
 
 
