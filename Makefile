@@ -1,4 +1,4 @@
-# `make help` tells what there is. Needed: Linux, Python 3.11 or newer with venv, Go, and root for the cluster.
+# `make help` tells what there is. Needed: Linux, Python 3.11 or newer with venv, Go, a C compiler, and root for the cluster.
 # Everything else is installed below .venv, images/*/.venv and .build, and in ~/.cache/olive-operator.
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -112,6 +112,9 @@ clean: ## remove environments and results; the caches in ~/.cache/olive-operator
 # One environment for each lock. The lock decides, never a newer release.
 .venv/.synced: pyproject.toml uv.lock | $(UV)
 	@echo "environment: ."; $(UV) sync --frozen --quiet --python $(PYTHON); touch $@
+images/serve/.venv/.synced: images/serve/pyproject.toml images/serve/uv.lock $(wildcard images/serve/native/*) | $(UV)
+	@echo "environment: images/serve"; $(UV) sync --frozen --quiet --python $(PYTHON) --project images/serve
+	@images/serve/native/build images/serve/.venv/lib/lora_add.so; touch $@
 images/%/.venv/.synced: images/%/pyproject.toml images/%/uv.lock | $(UV)
 	@echo "environment: images/$*"; $(UV) sync --frozen --quiet --python $(PYTHON) --project images/$*; touch $@
 $(CURDIR)/.build/tools/bin/uv:

@@ -129,7 +129,7 @@ def leave_after_a_moment(url: str, body: dict[str, object]) -> None:
         raise httpx.ReadTimeout("left")
 
 
-def test_a_full_queue_is_503_with_retry_after(job: ServedJob, start: Start) -> None:
+def test_a_full_queue_is_429_with_retry_after(job: ServedJob, start: Start) -> None:
     job.serve()
     server = start("--max-running", "1", "--max-waiting", "1")
     body = {"model": "base", "prompt": "a"}
@@ -137,7 +137,7 @@ def test_a_full_queue_is_503_with_retry_after(job: ServedJob, start: Start) -> N
         waiting = pool.submit(server.http.post, "/v1/completions", json=body)
         until(lambda: server.metric("vllm:num_requests_waiting") == 1)
         answer = server.http.post("/v1/completions", json=body)
-        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
         assert answer.json()["error"]["code"] == "engine_overloaded"
         stream.close()
         assert waiting.result().status_code == 200

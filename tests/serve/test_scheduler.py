@@ -1,151 +1,218 @@
-"""Whose turn it is, told with a model that counts."""
+"""Whose turn it is, told with a model for which every letter is followed by the next one."""
 
+import json
 from dataclasses import replace
+from functools import partial
+from itertools import count
 
+import numpy as np
 import pytest
+import tiny_model
+from tokenizers import Tokenizer
 
 from olive_serve.engine import GenerationRequest
 from olive_serve.messages import Accepted, Event, Failed, Finished, Refused, Started, Token
-from olive_serve.worker.scheduler import Scheduler
+from olive_serve.sampling_params import SamplingParams
+from olive_serve.worker.rows import Rows
+from olive_serve.worker.scheduler import PART_SECONDS, Logits, Pace, Scheduler
 
-REQUEST = GenerationRequest("ab", None, 2, 0.0, 1.0, None, (), templated=False)
+GREEDY = SamplingParams(temperature=0.0)
+REQUEST = GenerationRequest("ab", None, 2, GREEDY)
+TOKENIZER = Tokenizer.from_str(json.dumps(tiny_model.tokenizer()))
+BASE, END = -1, ord("!")
+PART = 64
+"""Tokens of a prompt that are read at a time: at this pace they take just as long as they may."""
 
 
-class Counting:
-    """A prompt of one chunk per two letters; answers with its capital letters, one a step."""
+class NoCache:
+    def copy(self, source: int, target: int, tokens: int) -> None: ...
 
-    def __init__(self, prompt: str) -> None:
-        self._chunks = (len(prompt) + 1) // 2
-        self._answer = iter(prompt.upper())
+    def exchange(self, one: int, other: int, tokens: int) -> None: ...
 
-    def prefill(self) -> bool:
-        self._chunks -= 1
-        return self._chunks == 0
+    def forget(self, row: int, *, keep: int) -> None: ...
 
-    def step(self) -> tuple[str, bool]:
-        letter = next(self._answer)
-        if letter == "!":
+
+class Alphabet:
+    """The letter after the last one; after ``broken``, nothing can be computed."""
+
+    vocabulary = tiny_model.VOCAB
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+        self.broken = ord("?")
+
+    def decode(self, tokens: list[int], lengths: list[int], adapters: list[int]) -> Logits:
+        self.batches.append(len(tokens))
+        return np.stack([self._after(token) for token in tokens])
+
+    def prefill(self, row: int, tokens: list[int], length: int, adapter: int) -> Logits:
+        return self._after(tokens[-1])
+
+    def _after(self, token: int) -> Logits:
+        if token == self.broken:
             raise RuntimeError("no such letter")
-        return (letter, False) if letter != "." else ("", True)
+        logits = np.zeros(tiny_model.VOCAB, np.float32)
+        logits[END if chr(token) == "." else token + 1] = 1
+        return logits
 
 
-class CountingModel:
-    max_model_len = 10
+class Story:
+    def __init__(self, max_running: int = 2, budget: int = 1000, longest: int = 1000) -> None:
+        self.model = Alphabet()
+        self.rows = Rows(NoCache(), count=2 * max_running, budget=budget)
+        self.scheduler = Scheduler(
+            self.model,
+            self.rows,
+            TOKENIZER,
+            ends=frozenset({END}),
+            max_model_len=longest,
+            max_running=max_running,
+            pace=Pace(clock=partial(next, count(0, PART_SECONDS))),
+        )
+        self.events: list[Event] = []
 
-    def encode(self, request: GenerationRequest) -> list[int]:
-        return [ord(c) for c in request.prompt]
+    def ask(self, id: int, prompt: str = "ab", adapter: int = BASE, **changes: object) -> Event:
+        request = replace(REQUEST, prompt=prompt, **changes)  # type: ignore[arg-type]
+        return self.scheduler.submit(id, request, adapter)
 
-    def sequence(self, tokens: list[int], limit: int, request: GenerationRequest) -> Counting:
-        return Counting(request.prompt)
+    def run(self) -> list[Event]:
+        while self.scheduler.busy:
+            self.turn()
+        return self.events
 
+    def turn(self) -> None:
+        self.scheduler.turn(self.events.append)
 
-def scheduler(max_running: int = 2, budget: int = 100) -> Scheduler:
-    return Scheduler(CountingModel(), max_running=max_running, budget=budget)
-
-
-def run(scheduler: Scheduler) -> list[Event]:
-    events: list[Event] = []
-    while scheduler.busy:
-        scheduler.turn(events.append)
-    return events
-
-
-def test_requests_take_turns_token_by_token() -> None:
-    it = scheduler()
-    assert it.submit(1, REQUEST) == Accepted(1, 2)
-    assert it.submit(2, replace(REQUEST, prompt="xy")) == Accepted(2, 2)
-    assert run(it) == [
-        *(Started(1), Started(2)),
-        Token(1, "A"),
-        *(Token(1, "B"), Finished(1, "length", 2, 2), Token(2, "X")),
-        *(Token(2, "Y"), Finished(2, "length", 2, 2)),
-    ]
-
-
-def test_a_long_prompt_does_not_hold_up_the_other() -> None:
-    it = scheduler()
-    it.submit(1, replace(REQUEST, prompt="abcdefgh"))
-    it.submit(2, REQUEST)
-    events = run(it)
-    assert events.index(Finished(2, "length", 2, 2)) < events.index(Token(1, "A"))
+    def text(self, id: int, choice: int = 0) -> str:
+        told = [e for e in self.events if isinstance(e, Token)]
+        return "".join(e.text for e in told if (e.id, e.choice) == (id, choice))
 
 
-def test_many_long_prompts_cost_an_answer_one_chunk_per_token() -> None:
-    it = scheduler(max_running=3)
-    it.submit(1, replace(REQUEST, max_tokens=4, prompt="abcd"))
-    events: list[Event] = []
-    while Token(1, "A") not in events:
-        it.turn(events.append)
+def test_answers_get_a_token_each_in_one_batch() -> None:
+    it = Story()
+    assert it.ask(1, max_tokens=4) == Accepted(1, 2)
+    assert it.ask(2, "xw", max_tokens=4) == Accepted(2, 2)
+    it.run()
+    assert (it.text(1), it.text(2)) == ("cdef", "xyz{")
+    assert it.model.batches == [1, 2, 2, 1], "the first token is that of reading the prompt"
+    assert it.events[:2] == [Started(1, 0), Started(2, 0)]
+    assert Finished(1, 0, "length", 4) in it.events
+
+
+def test_a_long_prompt_costs_an_answer_one_part_per_token() -> None:
+    it = Story(max_running=3)
+    it.ask(1, max_tokens=6)
+    it.turn()
     for id in (2, 3):
-        it.submit(id, replace(REQUEST, prompt="abcdefgh"))
-    for _ in range(3):
-        it.turn(events.append)
-    assert Finished(1, "length", 4, 4) in events
-    order = [e.id for e in run(it) if isinstance(e, Token)]
+        it.ask(id, f"{id}" * 3 * PART)
+    for _ in range(5):
+        it.turn()
+    assert it.text(1) == "cdefgh"
+    it.run()
+    order = [e.id for e in it.events if isinstance(e, Token) and e.id != 1]
     assert order == [2, 2, 3, 3], "prompts take turns too"
 
 
 def test_requests_beyond_the_limit_wait_in_order() -> None:
-    it = scheduler(max_running=1)
+    it = Story(max_running=1)
     for id in (1, 2, 3):
-        it.submit(id, REQUEST)
-    assert [e.id for e in run(it) if isinstance(e, Started)] == [1, 2, 3]
+        it.ask(id)
+    assert [e.id for e in it.run() if isinstance(e, Started)] == [1, 2, 3]
 
 
 def test_a_request_starts_when_its_whole_length_fits_the_cache() -> None:
-    it = scheduler(budget=9)
+    it = Story(budget=9)
     for id, limit in ((1, 4), (2, 4), (3, 1)):
-        it.submit(id, replace(REQUEST, max_tokens=limit, prompt="ab."))
-    events: list[Event] = []
-    it.turn(events.append)
-    assert events == [Started(1)]
-    assert it.kv_cache_usage == pytest.approx(7 / 9)
-    order = [e for e in run(it) if isinstance(e, Started | Finished)]
-    assert [e.id for e in order] == [1, 2, 2, 3, 3], "nobody overtakes the head of the queue"
+        it.ask(id, "abc", max_tokens=limit)
+    it.turn()
+    assert it.rows.usage == pytest.approx(7 / 9)
+    order = [e.id for e in it.run() if isinstance(e, Started | Finished)]
+    assert order == [1, 1, 2, 2, 3, 3], "nobody overtakes the head of the queue"
 
 
 def test_a_cancelled_request_leaves_nothing_behind() -> None:
-    it = scheduler(max_running=1)
-    it.submit(1, replace(REQUEST, adapter="k"))
-    it.submit(2, replace(REQUEST, adapter="q"))
-    it.turn(lambda event: None)
-    assert it.uses("k")
-    assert it.uses("q")
-    for id in (1, 2, 3):
-        it.cancel(id)
-    assert [it.busy, it.uses("k"), it.uses("q")] == [False] * 3
+    it = Story(max_running=2)
+    it.ask(1, "a", adapter=5, max_tokens=50)
+    it.ask(2, "b" * 3 * PART, adapter=6)
+    it.ask(3, adapter=7)
+    it.turn()
+    assert [it.scheduler.uses(adapter) for adapter in (5, 6, 7, 8)] == [True, True, True, False]
+    for id in (1, 2, 3, 4):
+        it.scheduler.cancel(id)
+    assert not it.scheduler.busy
+    assert [it.scheduler.uses(adapter) for adapter in (5, 6, 7)] == [False] * 3
+    assert it.rows.usage == 0
 
 
-def test_a_request_that_fails_fails_alone() -> None:
-    it = scheduler()
-    it.submit(1, replace(REQUEST, prompt="!"))
-    it.submit(2, REQUEST)
-    events = run(it)
-    assert Failed(1, "no such letter") in events
-    assert Finished(2, "length", 2, 2) in events
+def test_a_prompt_that_cannot_be_computed_fails_alone() -> None:
+    it = Story()
+    it.ask(1, "?")
+    it.ask(2)
+    assert Failed(1, "no such letter") in it.run()
+    assert it.text(2) == "cd"
+
+
+def test_a_batch_that_cannot_be_computed_fails_and_the_next_does_not() -> None:
+    it = Story()
+    it.ask(1, ">", max_tokens=5)
+    it.turn()
+    it.turn()
+    assert it.events[-1] == Failed(1, "no such letter")
+    it.ask(2)
+    it.run()
+    assert it.text(2) == "cd"
+    assert it.rows.usage == 0
 
 
 def test_an_answer_ends_with_the_models_end_or_a_stop_string() -> None:
-    it = scheduler()
-    it.submit(1, replace(REQUEST, prompt="ab.c", max_tokens=None))
-    it.submit(2, replace(REQUEST, prompt="abc", max_tokens=None, stop=("BC",)))
-    events = run(it)
-    assert Finished(1, "stop", 4, 3) in events
-    assert Finished(2, "stop", 3, 3) in events
-    assert [e.text for e in events if isinstance(e, Token) and e.id == 2] == ["A", "", ""]
+    it = Story()
+    it.ask(1, "-", max_tokens=None)
+    it.ask(2, "b", max_tokens=None, stop=("EF", "ef"))
+    it.run()
+    assert it.text(1) == "."
+    assert it.text(2) == "cd"
+    assert Finished(1, 0, "stop", 2) in it.events
+
+
+def test_a_request_for_several_choices_reads_its_prompt_once() -> None:
+    it = Story(max_running=3)
+    it.ask(1, "a" * 40, n=3, sampling=SamplingParams(seed=4, temperature=50.0, top_k=40))
+    it.run()
+    texts = [it.text(1, choice) for choice in range(3)]
+    assert len(set(texts)) > 1, "each choice draws for itself"
+    assert [e.choice for e in it.events if isinstance(e, Finished)] == [0, 1, 2]
+    assert len([e for e in it.events if isinstance(e, Started)]) == 1
 
 
 @pytest.mark.parametrize(
     ("prompt", "max_tokens", "code"),
     [
         ("", 1, "invalid_prompt"),
-        ("abcdefghij", None, "context_length_exceeded"),
-        ("abcde", 6, "context_length_exceeded"),
+        ("a" * 10, None, "context_length_exceeded"),
+        ("a" * 6, 5, "context_length_exceeded"),
     ],
 )
-def test_what_does_not_fit_is_refused_at_once(
-    prompt: str, max_tokens: int | None, code: str
-) -> None:
-    refused = scheduler().submit(1, replace(REQUEST, prompt=prompt, max_tokens=max_tokens))
-    assert isinstance(refused, Refused)
-    assert refused.code == code
+def test_what_does_not_fit_is_refused(prompt: str, max_tokens: int | None, code: str) -> None:
+    it = Story(longest=10)
+    answer = it.ask(1, prompt, max_tokens=max_tokens)
+    assert isinstance(answer, Refused)
+    assert answer.code == code
+    assert not it.scheduler.busy
+
+
+def test_parts_of_prompts_are_as_long_as_their_time_allows() -> None:
+    now = 0.0
+
+    def compute(tokens: int, seconds_per_token: float) -> None:
+        def work() -> Logits:
+            nonlocal now
+            now += tokens * seconds_per_token
+            return np.zeros(1, np.float32)
+
+        pace.measure(tokens, work)
+
+    pace = Pace(clock=lambda: now)
+    for seconds_per_token, fits in ((0.001, 48), (0.00001, 512), (0.0005, 96), (1.0, 16)):
+        for _ in range(60):
+            compute(pace.tokens, seconds_per_token)
+        assert pace.tokens == fits

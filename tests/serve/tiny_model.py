@@ -38,9 +38,9 @@ def export(store: Store, *, name: str = "base") -> str:
     key = artifact_key("export", {"name": name}, {})
     with store.building(key) as folder:
         onnx.save(_graph(), str(folder / "model.onnx"))
-        (folder / "genai_config.json").write_text(json.dumps(_genai_config()))
-        (folder / "tokenizer.json").write_text(json.dumps(_tokenizer()))
-        (folder / "tokenizer_config.json").write_text(json.dumps(_tokenizer_config()))
+        (folder / "genai_config.json").write_text(json.dumps(genai_config()))
+        (folder / "tokenizer.json").write_text(json.dumps(tokenizer()))
+        (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer_config()))
         store.commit(folder, Artifact(key, "export", {"name": name}, {}, describe(folder)))
     return key
 
@@ -154,7 +154,7 @@ def _graph() -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=opsets, ir_version=9)
 
 
-def _genai_config() -> dict[str, object]:
+def genai_config() -> dict[str, object]:
     return {
         "model": {
             "type": "llama",
@@ -202,7 +202,7 @@ def _byte_characters() -> list[str]:
     return [table[b] for b in range(256)]
 
 
-def _tokenizer() -> dict[str, object]:
+def tokenizer() -> dict[str, object]:
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False}
     return {
         "version": "1.0",
@@ -231,7 +231,7 @@ def _tokenizer() -> dict[str, object]:
     }
 
 
-def _tokenizer_config() -> dict[str, object]:
+def tokenizer_config() -> dict[str, object]:
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "eos_token": "<|endoftext|>",

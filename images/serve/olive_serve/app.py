@@ -63,7 +63,7 @@ class Api:
         adapter = self._resolve(body.model)
         if len(self._engine.occupancy.waiting) >= self._max_waiting:
             message = f"{self._max_waiting} requests are waiting already; try again later."
-            raise ApiError(503, "engine_overloaded", message, retry_after=1)
+            raise ApiError(429, "engine_overloaded", message, retry_after=1)
         try:
             exchange = Exchange(self._engine, self._metrics, body, prompt, adapter)
         except EngineUnavailable as error:

@@ -6,6 +6,7 @@ machine's memory are killed. In a container the group is the mount's root; elsew
 """
 
 import math
+import mmap
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,15 @@ def memory_limit(fs: Path = FS, own: Path = Path("/proc/self/cgroup")) -> int | 
             if text.isdigit() and int(text) < UNLIMITED_V1:
                 limits.append(int(text))
     return min(limits, default=None)
+
+
+def available_memory() -> int:
+    """Bytes that this process may still take: of its container, or of the machine."""
+    if (limit := memory_limit()) is not None:
+        resident = int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+        return max(limit - resident, 0)
+    available = Path("/proc/meminfo").read_text().split("MemAvailable:")[1].split()[0]
+    return int(available) * 1024
 
 
 def _folders(fs: Path, own: Path, controller: str) -> Iterator[Path]:

@@ -18,12 +18,13 @@ from olive_serve.engine import (
     Finish,
     GenerationFailed,
     GenerationRequest,
+    RefusalCode,
     RequestRefused,
 )
 from olive_serve.errors import ApiError, of_unavailable
 from olive_serve.metrics import Metrics
 from olive_serve.record import CLIENT_GONE, Record
-from olive_serve.responses import Answer, sse
+from olive_serve.responses import Answer, Choice, sse
 from olive_serve.schema import ChatRequest, CompletionRequest
 
 T = TypeVar("T")
@@ -49,10 +50,9 @@ class Exchange:
                 prompt=prompt,
                 adapter=adapter,
                 max_tokens=body.limit,
-                temperature=1.0 if body.temperature is None else body.temperature,
-                top_p=1.0 if body.top_p is None else body.top_p,
-                seed=body.seed,
+                sampling=body.sampling,
                 stop=tuple(body.stop),
+                n=body.choices,
                 templated=isinstance(body, ChatRequest),
             )
         )
@@ -84,26 +84,27 @@ class Exchange:
             raise api_error(error, self._body) from error
 
     async def _whole(self) -> Response:
-        text = ""
+        choices = [Choice() for _ in range(self._body.choices)]
         async for item in self._items():
-            if isinstance(item, Finish):
-                finish = item
-            else:
-                text += item.text
-        return JSONResponse(self._answer.whole(text, finish))
+            choices[item.choice].take(item)
+            if isinstance(item, Finish) and item.usage is not None:
+                usage = item.usage
+        return JSONResponse(self._answer.whole(choices, usage))
 
     async def _stream(self) -> AsyncIterator[bytes]:
         answer, include_usage = self._answer, self._body.include_usage
         try:
             if answer.chat:
-                yield sse(answer.opening())
+                for choice in range(self._body.choices):
+                    yield sse(answer.opening(choice))
             async for item in self._items():
-                if isinstance(item, Finish):
-                    yield sse(answer.last(item))
-                    if include_usage:
-                        yield sse(answer.usage_chunk(item))
-                elif item.text:
-                    yield sse(answer.chunk(item.text))
+                if isinstance(item, Delta):
+                    if item.text or item.logprobs:
+                        yield sse(answer.chunk(item))
+                    continue
+                yield sse(answer.last(item))
+                if item.usage is not None and include_usage:
+                    yield sse(answer.usage_chunk(item.usage))
         except ApiError as error:
             # The status is sent already: vLLM and OpenAI's client know this form.
             self._record.status = error.status
@@ -145,11 +146,20 @@ EXPECTED = (RequestRefused, EngineUnavailable, GenerationFailed)
 def api_error(error: Exception, body: CompletionRequest | ChatRequest) -> ApiError:
     """What the client is told of an engine's error."""
     if isinstance(error, RequestRefused):
-        param = "messages" if isinstance(body, ChatRequest) else "prompt"
+        param = _param(error.code, body)
         return ApiError(400, error.code, str(error), param=param)
     if isinstance(error, EngineUnavailable):
         return of_unavailable(error)
     return ApiError(500, "generation_failed", f"The engine failed at this request: {error}")
+
+
+def _param(code: RefusalCode, body: CompletionRequest | ChatRequest) -> str:
+    """The field that the engine did not take."""
+    if code == "too_many_choices":
+        return "n"
+    if code == "unknown_token":
+        return "logit_bias"
+    return "messages" if isinstance(body, ChatRequest) else "prompt"
 
 
 class ClientGone(Exception):  # noqa: N818 - nothing went wrong here

@@ -9,44 +9,76 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from olive_serve.sampling_params import SamplingParams
+
 FinishReason = Literal["stop", "length"]
-RefusalCode = Literal["context_length_exceeded", "invalid_prompt"]
+RefusalCode = Literal[
+    "context_length_exceeded", "invalid_prompt", "too_many_choices", "unknown_token"
+]
 
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """One text to continue.
+    """One text to continue, ``n`` times.
 
     ``adapter`` is a loaded adapter's key, None for the base. ``max_tokens`` None: as many as fit.
-    ``temperature`` 0 takes the likeliest token always. ``templated``: the prompt comes from the
-    chat template, which writes the special tokens itself. The text stops before any of ``stop``.
+    ``templated``: the prompt comes from the chat template, which writes the special tokens itself.
+    The text stops before any of ``stop``.
     """
 
     prompt: str
     adapter: str | None
     max_tokens: int | None
-    temperature: float
-    top_p: float
-    seed: int | None
-    stop: tuple[str, ...]
-    templated: bool
+    sampling: SamplingParams
+    stop: tuple[str, ...] = ()
+    n: int = 1
+    templated: bool = False
 
 
 @dataclass(frozen=True)
-class Finish:
-    """How a generation ended; tokens counted with the one that ended it."""
+class TokenLogprob:
+    """A token, its text, and the natural logarithm of its probability."""
 
-    reason: FinishReason
-    prompt_tokens: int
-    completion_tokens: int
+    id: int
+    token: str
+    logprob: float
+
+
+@dataclass(frozen=True)
+class TokenLogprobs:
+    """A token of the answer, and the likeliest ones at its place."""
+
+    chosen: TokenLogprob
+    top: tuple[TokenLogprob, ...]
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens of a whole request; ``cached`` are those of the prompt that were known already."""
+
+    prompt: int
+    cached: int
+    completion: int
 
 
 @dataclass(frozen=True)
 class Delta:
-    """Text that arrived since the last one, and the tokens it took (text may lag behind)."""
+    """Text of one choice that arrived since its last one, and the tokens it took (text may lag
+    behind). ``logprobs`` has an entry for each token, if they were asked for."""
 
+    choice: int
     text: str
     tokens: int
+    logprobs: tuple[TokenLogprobs, ...] = ()
+
+
+@dataclass(frozen=True)
+class Finish:
+    """How one choice ended. The last one's ``usage`` is the request's; others have none."""
+
+    choice: int
+    reason: FinishReason
+    usage: Usage | None = None
 
 
 class RequestRefused(Exception):  # noqa: N818 - an answer to the client, no fault
@@ -80,7 +112,7 @@ class Generation(Protocol):
         """Prompt tokens, once the engine has taken the request. Raises RequestRefused."""
 
     def __aiter__(self) -> AsyncIterator[Delta | Finish]:
-        """Text as it comes, then one Finish.
+        """Text as it comes, and a Finish for each choice; the last Finish has the usage.
 
         Raises EngineUnavailable if the engine dies, GenerationFailed if this request alone fails.
         """

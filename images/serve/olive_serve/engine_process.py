@@ -140,7 +140,7 @@ class EngineProcess:
         try:
             async for line in child.stdout:
                 self._heard = time.monotonic()
-                self._take(m.from_line(line))
+                self._take(m.event_of(line))
         except Exception:
             log.exception("the engine sent what is no message")
             child.kill()
@@ -150,7 +150,7 @@ class EngineProcess:
         log.log(level, "engine gone", extra=fields(message=how, pid=child.pid))
         self._lost(f"the engine {how}")
 
-    def _take(self, event: m.Message) -> None:
+    def _take(self, event: m.Event) -> None:
         match event:
             case m.Alive(usage):
                 self._kv_cache_usage = usage
@@ -163,12 +163,18 @@ class EngineProcess:
                 self._loading[key].set_result(None)
             case m.AdapterFailed(key, message) if key in self._loading:
                 self._loading[key].set_exception(AdapterRefused(message))
-            case m.Finished(id) | m.Refused(id) | m.Failed(id):
-                if (generation := self._generations.pop(id, None)) is not None:
-                    generation.take(event)
-            case m.Accepted(id) | m.Started(id) | m.Token(id):
+            case (
+                m.Accepted(id)
+                | m.Started(id)
+                | m.Token(id)
+                | m.Finished(id)
+                | m.Refused(id)
+                | m.Failed(id)
+            ):
                 if (generation := self._generations.get(id)) is not None:
                     generation.take(event)
+                    if generation.ended:
+                        del self._generations[id]
 
     def _lost(self, why: str) -> None:
         """The child is gone: tell everyone who waits for it."""

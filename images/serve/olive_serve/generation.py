@@ -4,7 +4,24 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 from olive_serve import messages as m
-from olive_serve.engine import Delta, Finish, GenerationFailed, GenerationRequest, RequestRefused
+from olive_serve.engine import (
+    Delta,
+    Finish,
+    GenerationFailed,
+    GenerationRequest,
+    RequestRefused,
+    TokenLogprobs,
+    Usage,
+)
+
+
+class _Unread:
+    """What came of one choice since it was last looked at."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.tokens = 0
+        self.logprobs: list[TokenLogprobs] = []
 
 
 class ProcessGeneration:
@@ -19,10 +36,17 @@ class ProcessGeneration:
         self.cancel = cancel
         self._changed = asyncio.Event()
         self._prompt_tokens: int | None = None
-        self._text = ""
-        self._tokens = 0
-        self._finish: Finish | None = None
+        self._cached_tokens = 0
+        self._completion_tokens = 0
+        self._unread: dict[int, _Unread] = {}
+        self._finished: list[Finish] = []
+        self._left = request.n
         self._error: Exception | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Will no event come any more?"""
+        return self._left == 0 or self._error is not None
 
     async def accepted(self) -> int:
         while self._prompt_tokens is None:
@@ -31,28 +55,34 @@ class ProcessGeneration:
 
     async def __aiter__(self) -> AsyncIterator[Delta | Finish]:
         while True:
-            if self._tokens:
-                delta = Delta(self._text, self._tokens)
-                self._text, self._tokens = "", 0
-                yield delta
-            elif self._finish is not None:
-                yield self._finish
-                return
-            else:
+            unread, self._unread = self._unread, {}
+            finished, self._finished = self._finished, []
+            for choice, what in unread.items():
+                yield Delta(choice, what.text, what.tokens, tuple(what.logprobs))
+            for finish in finished:
+                yield finish
+                if finish.usage is not None:
+                    return
+            if not (self._unread or self._finished):
                 await self._change()
 
-    def take(self, event: m.Message) -> None:
+    def take(self, event: m.Event) -> None:
         """An event of this request arrived."""
         match event:
             case m.Accepted(_, prompt_tokens):
                 self._prompt_tokens = prompt_tokens
-            case m.Started():
-                self.started = True
-            case m.Token(_, text):
-                self._text += text
-                self._tokens += 1
-            case m.Finished(_, reason, prompt_tokens, completion_tokens):
-                self._finish = Finish(reason, prompt_tokens, completion_tokens)
+            case m.Started(_, cached_tokens):
+                self.started, self._cached_tokens = True, cached_tokens
+            case m.Token(_, choice, text, logprobs):
+                unread = self._unread.setdefault(choice, _Unread())
+                unread.text += text
+                unread.tokens += 1
+                if logprobs is not None:
+                    unread.logprobs.append(logprobs)
+            case m.Finished(_, choice, reason, tokens):
+                self._left -= 1
+                self._completion_tokens += tokens
+                self._finished.append(Finish(choice, reason, None if self._left else self._usage()))
             case m.Refused(_, code, message):
                 self._error = RequestRefused(code, message)
             case m.Failed(_, message):
@@ -63,6 +93,9 @@ class ProcessGeneration:
         """No event will come any more."""
         self._error = error
         self._changed.set()
+
+    def _usage(self) -> Usage:
+        return Usage(self._prompt_tokens or 0, self._cached_tokens, self._completion_tokens)
 
     async def _change(self) -> None:
         if self._error is not None:

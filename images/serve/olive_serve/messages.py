@@ -1,105 +1,98 @@
 """What the HTTP process and the worker say to each other: JSON lines, checked on arrival."""
 
-import json
-from dataclasses import asdict, dataclass
-from typing import Final, get_args
+from typing import Final
 
-from olive_contract.serial import decode
-from olive_serve.engine import FinishReason, GenerationRequest, RefusalCode
+import msgspec
+
+from olive_serve.engine import FinishReason, GenerationRequest, RefusalCode, TokenLogprobs
 
 
-@dataclass(frozen=True)
-class LoadAdapter:
+class _Message(msgspec.Struct, tag=True, array_like=True):
+    """A type of line; the tag is the type's name."""
+
+
+class LoadAdapter(_Message):
     key: str
     file: str
 
 
-@dataclass(frozen=True)
-class UnloadAdapter:
+class UnloadAdapter(_Message):
     key: str
 
 
-@dataclass(frozen=True)
-class Generate:
+class Generate(_Message):
     id: int
     request: GenerationRequest
 
 
-@dataclass(frozen=True)
-class Cancel:
+class Cancel(_Message):
     id: int
 
 
-@dataclass(frozen=True)
-class Ready:
+class Ready(_Message):
     """The model is loaded and has computed a token."""
 
     max_model_len: int
 
 
-@dataclass(frozen=True)
-class NotLoaded:
+class NotLoaded(_Message):
     """The model does not load; the process ends."""
 
     message: str
 
 
-@dataclass(frozen=True)
-class Alive:
+class Alive(_Message):
     """The heartbeat, about once a second."""
 
     kv_cache_usage: float
 
 
-@dataclass(frozen=True)
-class AdapterLoaded:
+class AdapterLoaded(_Message):
     key: str
 
 
-@dataclass(frozen=True)
-class AdapterFailed:
+class AdapterFailed(_Message):
     key: str
     message: str
 
 
-@dataclass(frozen=True)
-class Accepted:
+class Accepted(_Message):
     id: int
     prompt_tokens: int
 
 
-@dataclass(frozen=True)
-class Refused:
+class Refused(_Message):
     id: int
     code: RefusalCode
     message: str
 
 
-@dataclass(frozen=True)
-class Started:
-    """The request left the queue."""
+class Started(_Message):
+    """The request left the queue; so many tokens of its prompt are known already."""
 
     id: int
+    cached_tokens: int
 
 
-@dataclass(frozen=True)
-class Token:
-    """One more token of a request; the text is empty while it completes no character."""
+class Token(_Message):
+    """One more token of a choice; the text is empty while it completes no character."""
 
     id: int
+    choice: int
     text: str
+    logprobs: TokenLogprobs | None = None
 
 
-@dataclass(frozen=True)
-class Finished:
+class Finished(_Message):
+    """A choice has ended."""
+
     id: int
+    choice: int
     reason: FinishReason
-    prompt_tokens: int
     completion_tokens: int
 
 
-@dataclass(frozen=True)
-class Failed:
+class Failed(_Message):
     """The engine could not go on with this request; others are not touched."""
 
     id: int
@@ -111,17 +104,24 @@ Event = (
     Ready | NotLoaded | Alive | AdapterLoaded | AdapterFailed
     | Accepted | Refused | Started | Token | Finished | Failed
 )  # fmt: skip
-Message = Command | Event
-_TYPES: Final = {t.__name__: t for t in get_args(Message)}
+
+_ENCODER: Final = msgspec.json.Encoder()
+_COMMANDS: Final = msgspec.json.Decoder(Command)
+_EVENTS: Final = msgspec.json.Decoder(Event)
 
 
-def to_line(message: Message) -> bytes:
-    """The message as one line, with its type's name."""
-    return json.dumps([type(message).__name__, asdict(message)]).encode() + b"\n"
+def to_line(message: Command | Event) -> bytes:
+    """The message as one line."""
+    return _ENCODER.encode(message) + b"\n"
 
 
-def from_line(line: bytes) -> Message:
-    """ValueError or KeyError for a line that is no message."""
-    name, body = json.loads(line)
-    message: Message = decode(_TYPES[name], body)
-    return message
+def command_of(line: bytes) -> Command:
+    """Raises msgspec.DecodeError for a line that is no command."""
+    command: Command = _COMMANDS.decode(line)
+    return command
+
+
+def event_of(line: bytes) -> Event:
+    """Raises msgspec.DecodeError for a line that is no event."""
+    event: Event = _EVENTS.decode(line)
+    return event

@@ -30,7 +30,8 @@ class Record:
         """A piece of the answer came."""
         now, model = time.monotonic(), self._model
         if isinstance(item, Finish):
-            self._finish, self.status = item, 200
+            if item.usage is not None:
+                self._finish, self.status = item, 200
             return
         self._tokens += item.tokens
         self._metrics.generation_tokens.labels(model).inc(item.tokens)

@@ -1,11 +1,30 @@
 """The bodies of OpenAI's answers: whole, or as the chunks of a stream."""
 
-import json
 import time
 import uuid
+from dataclasses import dataclass, field
 from typing import Any
 
-from olive_serve.engine import Finish
+import orjson
+
+from olive_serve.engine import Delta, Finish, FinishReason, TokenLogprob, TokenLogprobs, Usage
+
+
+@dataclass
+class Choice:
+    """What one choice has come to."""
+
+    text: str = ""
+    logprobs: list[TokenLogprobs] = field(default_factory=list)
+    reason: FinishReason | None = None
+
+    def take(self, item: Delta | Finish) -> None:
+        """A further piece of it."""
+        if isinstance(item, Finish):
+            self.reason = item.reason
+        else:
+            self.text += item.text
+            self.logprobs += item.logprobs
 
 
 class Answer:
@@ -16,57 +35,109 @@ class Answer:
         self.id = f"{'chatcmpl' if chat else 'cmpl'}-{uuid.uuid4().hex}"
         self._model = model
         self._created = int(time.time())
+        self._told: dict[int, int] = {}
 
-    def whole(self, text: str, finish: Finish) -> dict[str, Any]:
+    def whole(self, choices: list[Choice], usage: Usage) -> dict[str, Any]:
         """The answer in one piece."""
-        content = (
-            {"message": {"role": "assistant", "content": text}} if self.chat else {"text": text}
-        )
         kind = "chat.completion" if self.chat else "text_completion"
-        choice = {"index": 0, **content, "logprobs": None, "finish_reason": finish.reason}
-        return self._object(kind, [choice], usage=usage(finish))
+        bodies = [
+            self._choice(
+                index,
+                {"message": {"role": "assistant", "content": choice.text}}
+                if self.chat
+                else {"text": choice.text},
+                choice.reason,
+                self._logprobs(index, choice.logprobs),
+            )
+            for index, choice in enumerate(choices)
+        ]
+        return self._object(kind, bodies, usage=usage_body(usage))
 
-    def opening(self) -> dict[str, Any]:
-        """A chat's first chunk: whose turn it is."""
-        return self._chunk({"role": "assistant", "content": ""}, "", None)
+    def opening(self, choice: int) -> dict[str, Any]:
+        """A chat's first chunk of a choice: whose turn it is."""
+        return self._chunk(choice, {"role": "assistant", "content": ""}, "", None)
 
-    def chunk(self, text: str) -> dict[str, Any]:
-        """A piece of the text."""
-        return self._chunk({"content": text}, text, None)
+    def chunk(self, delta: Delta) -> dict[str, Any]:
+        """A piece of a choice's text."""
+        logprobs = self._logprobs(delta.choice, delta.logprobs)
+        return self._chunk(delta.choice, {"content": delta.text}, delta.text, None, logprobs)
 
     def last(self, finish: Finish) -> dict[str, Any]:
-        """The chunk that says why the text ended."""
-        return self._chunk({}, "", finish.reason)
+        """The chunk that says why a choice ended."""
+        return self._chunk(finish.choice, {}, "", finish.reason)
 
-    def usage_chunk(self, finish: Finish) -> dict[str, Any]:
+    def usage_chunk(self, usage: Usage) -> dict[str, Any]:
         """The chunk after the last, for ``include_usage``."""
-        return self._object(self._chunk_kind, [], usage=usage(finish))
+        return self._object(self._chunk_kind, [], usage=usage_body(usage))
 
     @property
     def _chunk_kind(self) -> str:
         return "chat.completion.chunk" if self.chat else "text_completion"
 
-    def _chunk(self, delta: dict[str, str], text: str, reason: str | None) -> dict[str, Any]:
+    def _chunk(
+        self,
+        choice: int,
+        delta: dict[str, str],
+        text: str,
+        reason: FinishReason | None,
+        logprobs: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
         content = {"delta": delta} if self.chat else {"text": text}
-        choice = {"index": 0, **content, "logprobs": None, "finish_reason": reason}
-        return self._object(self._chunk_kind, [choice])
+        return self._object(self._chunk_kind, [self._choice(choice, content, reason, logprobs)])
+
+    def _choice(
+        self,
+        index: int,
+        content: dict[str, Any],
+        reason: FinishReason | None,
+        logprobs: dict[str, Any] | None,
+    ) -> dict[str, Any]:
+        return {"index": index, **content, "logprobs": logprobs, "finish_reason": reason}
+
+    def _logprobs(self, choice: int, of: list[TokenLogprobs] | tuple[TokenLogprobs, ...]) -> Any:
+        if not of:
+            return None
+        if self.chat:
+            return {
+                "content": [
+                    {**_scored(t.chosen), "top_logprobs": [*map(_scored, t.top)]} for t in of
+                ]
+            }
+        offsets, at = [], self._told.get(choice, 0)
+        for token in of:
+            offsets.append(at)
+            at += len(token.chosen.token)
+        self._told[choice] = at
+        return {
+            "tokens": [t.chosen.token for t in of],
+            "token_logprobs": [t.chosen.logprob for t in of],
+            "top_logprobs": [{each.token: each.logprob for each in t.top} for t in of],
+            "text_offset": offsets,
+        }
 
     def _object(self, kind: str, choices: list[Any], **more: Any) -> dict[str, Any]:
         named = {"id": self.id, "object": kind, "created": self._created, "model": self._model}
         return {**named, "choices": choices, **more}
 
 
-def usage(finish: Finish) -> dict[str, int]:
-    """Tokens as OpenAI counts them."""
-    total = finish.prompt_tokens + finish.completion_tokens
+def _scored(token: TokenLogprob) -> dict[str, Any]:
     return {
-        "prompt_tokens": finish.prompt_tokens,
-        "completion_tokens": finish.completion_tokens,
-        "total_tokens": total,
+        "token": token.token,
+        "logprob": token.logprob,
+        "bytes": list(token.token.encode()),
+    }
+
+
+def usage_body(usage: Usage) -> dict[str, Any]:
+    """Tokens as OpenAI counts them."""
+    return {
+        "prompt_tokens": usage.prompt,
+        "completion_tokens": usage.completion,
+        "total_tokens": usage.prompt + usage.completion,
+        "prompt_tokens_details": {"cached_tokens": usage.cached},
     }
 
 
 def sse(body: dict[str, Any] | str) -> bytes:
     """One server-sent event."""
-    data = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
-    return f"data: {data}\n\n".encode()
+    return b"data: " + (body.encode() if isinstance(body, str) else orjson.dumps(body)) + b"\n\n"

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 
+from olive_serve.sampling_params import SamplingParams
+
 
 def _only(*values: Any, because: str) -> BeforeValidator:
     def check(value: Any) -> Any:
@@ -29,7 +31,7 @@ def _not_empty(value: list[str]) -> list[str]:
     return value
 
 
-Penalty = Annotated[float | None, _only(0, because="penalties are not supported")]
+Penalty = Annotated[float, Field(ge=-2, le=2)]
 Stop = Annotated[
     list[str],
     BeforeValidator(lambda value: [] if value is None else _as_list(value)),
@@ -55,17 +57,45 @@ class Sampling(BaseModel):
     seed: int | None = None
     stop: Stop = []
     max_tokens: Annotated[int, Field(ge=1)] | None = None
-
-    n: Annotated[int | None, _only(1, because="one choice per request is given")] = None
-    frequency_penalty: Penalty = None
-    presence_penalty: Penalty = None
-    logit_bias: Annotated[Any, _only({}, because="logit_bias is not supported")] = None
+    n: Annotated[int, Field(ge=1, le=16)] | None = None
+    top_k: Annotated[int, Field(ge=-1)] | None = None
+    min_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    repetition_penalty: Annotated[float, Field(gt=0, le=2)] | None = None
+    frequency_penalty: Penalty | None = None
+    presence_penalty: Penalty | None = None
+    logit_bias: dict[int, Annotated[float, Field(ge=-100, le=100)]] | None = None
 
     @model_validator(mode="after")
     def _options_need_a_stream(self) -> "Sampling":
         if self.stream_options is not None and not self.stream:
             raise ValueError("stream_options is allowed only with stream: true")
         return self
+
+    @property
+    def choices(self) -> int:
+        """How many answers are wanted."""
+        return self.n or 1
+
+    @property
+    def alternatives(self) -> int | None:
+        """How many alternatives to tell of each token; None tells nothing."""
+        raise NotImplementedError
+
+    @property
+    def sampling(self) -> SamplingParams:
+        """How tokens are chosen; what is left out is OpenAI's default, or vLLM's."""
+        return SamplingParams(
+            temperature=1.0 if self.temperature is None else self.temperature,
+            top_p=1.0 if self.top_p is None else self.top_p,
+            top_k=max(self.top_k or 0, 0),
+            min_p=self.min_p or 0.0,
+            repetition_penalty=1.0 if self.repetition_penalty is None else self.repetition_penalty,
+            presence_penalty=self.presence_penalty or 0.0,
+            frequency_penalty=self.frequency_penalty or 0.0,
+            logit_bias=tuple((self.logit_bias or {}).items()),
+            seed=self.seed,
+            logprobs=self.alternatives,
+        )
 
     @property
     def include_usage(self) -> bool:
@@ -87,13 +117,17 @@ class CompletionRequest(Sampling):
     prompt: Annotated[str, BeforeValidator(_one_prompt)]
     echo: Annotated[Any, _only(False, because="echo is not supported")] = None
     best_of: Annotated[Any, _only(1, because="one choice per request is given")] = None
-    logprobs: Annotated[Any, _only(because="logprobs are not supported")] = None
+    logprobs: Annotated[int, Field(ge=0, le=5)] | None = None
     suffix: Annotated[Any, _only("", because="suffix is not supported")] = None
 
     @property
     def limit(self) -> int | None:
         """Most tokens of the answer; None: as many as fit."""
         return self.max_tokens if "max_tokens" in self.model_fields_set else 16
+
+    @property
+    def alternatives(self) -> int | None:
+        return self.logprobs
 
 
 def _joined(value: Any) -> Any:
@@ -122,8 +156,8 @@ class ChatRequest(Sampling):
 
     messages: Annotated[list[Message], Field(min_length=1)]
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
-    logprobs: Annotated[Any, _only(False, because="logprobs are not supported")] = None
-    top_logprobs: Annotated[Any, _only(0, because="logprobs are not supported")] = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     tools: Annotated[Any, _only([], because="tools are not supported")] = None
     functions: Annotated[Any, _only([], because="functions are not supported")] = None
     response_format: Annotated[
@@ -134,3 +168,7 @@ class ChatRequest(Sampling):
     def limit(self) -> int | None:
         """Most tokens of the answer; None: as many as fit."""
         return self.max_completion_tokens or self.max_tokens
+
+    @property
+    def alternatives(self) -> int | None:
+        return (self.top_logprobs or 0) if self.logprobs else None

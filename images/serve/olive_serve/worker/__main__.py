@@ -1,7 +1,7 @@
 """``python -m olive_serve.worker``: load the model, then commands in, events out, until the end.
 
-One thread: genai holds Python's lock while it computes, so a second one would only wait. The
-process ends when its input does, so it never outlives the server.
+One thread: commands are read between two steps, none of which takes long. The process ends when
+its input does, so it never outlives the server.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from olive_serve.engine import AdapterRefused
 from olive_serve.messages import (
@@ -19,94 +20,83 @@ from olive_serve.messages import (
     AdapterLoaded,
     Alive,
     Cancel,
+    Command,
     Event,
     Generate,
     LoadAdapter,
-    Message,
     NotLoaded,
     Ready,
     UnloadAdapter,
-    from_line,
+    command_of,
     to_line,
 )
-from olive_serve.worker.genai import GenaiModel
-from olive_serve.worker.scheduler import Scheduler
+from olive_serve.worker.engine import BatchEngine
 
-HEARTBEAT = 1.0
+HEARTBEAT: Final = 1.0
 """Seconds between signs of life; a step that takes longer delays one."""
 
 
 class Worker:
-    """The loop around one model. ``commands`` and ``events`` are file descriptors."""
+    """The loop around one engine. ``commands`` and ``events`` are file descriptors."""
 
-    def __init__(self, model: GenaiModel, scheduler: Scheduler, commands: int, events: int) -> None:
-        self._model = model
-        self._scheduler = scheduler
+    def __init__(self, engine: BatchEngine, commands: int, events: int) -> None:
+        self._engine = engine
         self._commands = commands
         self._events = events
         self._unread = b""
-        self._adapters: set[str] = set()
-        self._unwanted: set[str] = set()
+        self._told: list[bytes] = []
 
     def run(self) -> None:
         """Until standard input ends."""
-        self._emit(Ready(self._model.max_model_len))
+        self._tell(Ready(self._engine.max_model_len))
         heartbeat = 0.0
         while True:
             if time.monotonic() >= heartbeat:
-                self._emit(Alive(self._scheduler.kv_cache_usage))
+                self._tell(Alive(self._engine.kv_cache_usage))
                 heartbeat = time.monotonic() + HEARTBEAT
-            if self._arrived(0.0 if self._scheduler.busy else HEARTBEAT):
+            self._flush()
+            if self._arrived(0.0 if self._engine.busy else HEARTBEAT):
                 try:
                     for command in self._read():
                         self._obey(command)
                 except EOFError:
                     return
-            self._scheduler.turn(self._emit)
-            self._drop_unused_adapters()
+            self._engine.turn(self._tell)
 
     def _arrived(self, seconds: float) -> bool:
         return bool(select.select([self._commands], [], [], seconds)[0])
 
-    def _read(self) -> Iterator[Message]:
+    def _read(self) -> Iterator[Command]:
         read = os.read(self._commands, 1 << 20)
         if not read:
             raise EOFError
         *lines, self._unread = (self._unread + read).split(b"\n")
-        return map(from_line, lines)
+        return map(command_of, lines)
 
-    def _obey(self, command: Message) -> None:
+    def _obey(self, command: Command) -> None:
         match command:
             case Generate(id, request):
-                self._emit(self._scheduler.submit(id, request))
+                self._tell(self._engine.submit(id, request))
             case Cancel(id):
-                self._scheduler.cancel(id)
+                self._engine.cancel(id)
             case LoadAdapter(key, file):
-                self._emit(self._load(key, Path(file)))
+                try:
+                    self._engine.load_adapter(key, Path(file))
+                except AdapterRefused as refusal:
+                    self._tell(AdapterFailed(key, str(refusal)))
+                else:
+                    self._tell(AdapterLoaded(key))
             case UnloadAdapter(key):
-                self._unwanted.add(key)
+                self._engine.unload_adapter(key)
 
-    def _load(self, key: str, file: Path) -> Event:
-        self._unwanted.discard(key)
-        if key not in self._adapters:
-            try:
-                self._model.load_adapter(key, file)
-            except AdapterRefused as refusal:
-                return AdapterFailed(key, str(refusal))
-            self._adapters.add(key)
-        return AdapterLoaded(key)
+    def _tell(self, event: Event) -> None:
+        self._told.append(to_line(event))
 
-    def _drop_unused_adapters(self) -> None:
-        for key in {k for k in self._unwanted if not self._scheduler.uses(k)}:
-            self._unwanted.remove(key)
-            if key in self._adapters:
-                self._adapters.remove(key)
-                self._model.unload_adapter(key)
-
-    def _emit(self, event: Event) -> None:
-        line = to_line(event)
-        while line:
-            line = line[os.write(self._events, line) :]
+    def _flush(self) -> None:
+        """What a turn has brought goes out at once: the reader wakes up once."""
+        lines, self._told = b"".join(self._told), []
+        while lines:
+            lines = lines[os.write(self._events, lines) :]
 
 
 def main() -> None:
@@ -121,13 +111,17 @@ def main() -> None:
     events = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     try:
-        model = GenaiModel(args.model, threads=args.threads, max_model_len=args.max_model_len)
-    except (RuntimeError, OSError, ValueError, KeyError) as error:
+        engine = BatchEngine(
+            args.model,
+            threads=args.threads,
+            max_model_len=args.max_model_len,
+            max_running=args.max_running,
+        )
+    except Exception as error:
         os.write(events, to_line(NotLoaded(f"the model does not load: {error}")))
         sys.exit(1)
-    scheduler = Scheduler(model, max_running=args.max_running, budget=model.kv_budget)
     with suppress(BrokenPipeError):  # the server is gone
-        Worker(model, scheduler, sys.stdin.fileno(), events).run()
+        Worker(engine, sys.stdin.fileno(), events).run()
 
 
 if __name__ == "__main__":

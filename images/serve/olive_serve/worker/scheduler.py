@@ -1,146 +1,264 @@
-"""Whose turn it is: requests in order of arrival, and those that run, a step each in turn.
+"""Who is computed when: in each turn one token of every answer, and a part of one prompt.
 
-A turn is one token of every answer and one chunk of one prompt, so that a long prompt or a long
-answer holds nobody up for longer than a turn, however many there are. It is bought with about 15 %
-of the throughput (two or four streams together against one; the weights are read once for each
-token either way). The key-value cache is allocated in full when a request starts, so a request
-starts only when its whole length fits the budget.
+A part is as long as ``PART_SECONDS`` allow, so a long prompt holds no answer up for longer than
+that; where several prompts are read, they take turns. Requests start in the order of their arrival,
+each when its whole length fits the key-value cache: what has begun is never taken back.
 """
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol
 
-from olive_serve.engine import FinishReason, GenerationRequest, RequestRefused
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from olive_serve.engine import GenerationRequest, RequestRefused
 from olive_serve.messages import Accepted, Event, Failed, Finished, Refused, Started, Token
+from olive_serve.worker.answer import Answer, logprobs_of
+from olive_serve.worker.rows import Row, Rows
+from olive_serve.worker.sampling import Sampler
 from olive_serve.worker.stop_strings import StopStrings
 
+PART_SECONDS: Final = 0.05
+"""Of computing at a stretch, for a prompt."""
+PART_TOKENS: Final = (16, 512)
+"""Fewest and most tokens of a part, and it is a multiple of the fewest: the kernels' own step."""
 
-class Sequence(Protocol):
-    """A prompt being read or continued."""
-
-    def prefill(self) -> bool:
-        """Read one chunk of the prompt; True when it is read."""
-
-    def step(self) -> tuple[str, bool]:
-        """Text of one more token, and whether it ended the answer."""
+Logits = NDArray[np.float32]
 
 
 class Model(Protocol):
-    """What the scheduler shares out."""
+    """What computes, as ``model.Model`` does."""
 
     @property
-    def max_model_len(self) -> int: ...
+    def vocabulary(self) -> int: ...
 
-    def encode(self, request: GenerationRequest) -> list[int]: ...
+    def decode(self, tokens: list[int], lengths: list[int], adapters: list[int]) -> Logits: ...
 
-    def sequence(self, tokens: list[int], limit: int, request: GenerationRequest) -> Sequence:
-        """``limit``: most tokens that the answer may have."""
+    def prefill(self, row: int, tokens: list[int], length: int, adapter: int) -> Logits: ...
 
 
 @dataclass(eq=False)
-class _Entry:
+class _Reading:
+    """A request whose prompt is being read, in the first of its answers' rows."""
+
     id: int
     request: GenerationRequest
     prompt: list[int]
+    adapter: int
     limit: int
-    stops: StopStrings
-    sequence: Sequence | None = None
-    prefilled: bool = False
-    made: int = 0
+    rows: list[Row] = field(default_factory=list)
 
     @property
-    def length(self) -> int:
-        """Tokens of key-value cache that it needs."""
-        return len(self.prompt) + self.limit
+    def lengths(self) -> list[int]:
+        return [len(self.prompt) + self.limit] * self.request.n
+
+
+class Pace:
+    """How many tokens of a prompt fit a part, by how fast the last one was."""
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
+        self._tokens = 64.0
+
+    @property
+    def tokens(self) -> int:
+        fewest, most = PART_TOKENS
+        return max(fewest, min(most, int(self._tokens) // fewest * fewest))
+
+    def measure(self, tokens: int, compute: Callable[[], Logits]) -> Logits:
+        """The result, and a new measure of the pace."""
+        began = self._clock()
+        result = compute()
+        seconds = max(self._clock() - began, 1e-6)
+        if tokens >= PART_TOKENS[0]:
+            self._tokens += 0.3 * (PART_SECONDS * tokens / seconds - self._tokens)
+        return result
 
 
 class Scheduler:
-    """Requests of one model. ``budget`` is the key-value cache in tokens."""
+    """Requests of one model. ``ends`` are the tokens after which it says no more."""
 
-    def __init__(self, model: Model, *, max_running: int, budget: int) -> None:
+    def __init__(
+        self,
+        model: Model,
+        rows: Rows,
+        tokenizer: Tokenizer,
+        *,
+        ends: frozenset[int],
+        max_model_len: int,
+        max_running: int,
+        pace: Pace | None = None,
+    ) -> None:
         self._model = model
+        self._rows = rows
+        self._tokenizer = tokenizer
+        self._ends = ends
+        self._max_model_len = max_model_len
         self._max_running = max_running
-        self._budget = budget
-        self._waiting: deque[_Entry] = deque()
-        self._running: list[_Entry] = []
+        self._pace = pace or Pace()
+        self._waiting: deque[_Reading] = deque()
+        self._reading: deque[_Reading] = deque()
+        self._answers: list[Answer] = []
 
     @property
     def busy(self) -> bool:
         """Is there anything to compute?"""
-        return bool(self._waiting or self._running)
+        return bool(self._waiting or self._reading or self._answers)
 
-    @property
-    def kv_cache_usage(self) -> float:
-        """Share of the budget that running requests hold."""
-        return sum(entry.length for entry in self._running) / self._budget
+    def uses(self, adapter: int) -> bool:
+        """Does any request, running or waiting, need the adapter of this number?"""
+        reading = any(r.adapter == adapter for r in (*self._waiting, *self._reading))
+        return reading or any(a.row.adapter == adapter for a in self._answers)
 
-    def uses(self, adapter: str) -> bool:
-        """Does any request, running or waiting, need the adapter of this key?"""
-        return any(e.request.adapter == adapter for e in (*self._running, *self._waiting))
-
-    def submit(self, id: int, request: GenerationRequest) -> Event:
+    def submit(self, id: int, request: GenerationRequest, adapter: int) -> Event:
         """Queue a request: Accepted or Refused."""
-        prompt = self._model.encode(request)
+        special = not request.templated
+        prompt = self._tokenizer.encode(request.prompt, add_special_tokens=special).ids
         try:
-            limit = answer_limit(len(prompt), request.max_tokens, self._model.max_model_len)
+            limit = answer_limit(len(prompt), request.max_tokens, self._max_model_len)
+            reading = _Reading(id, request, prompt, adapter, limit)
+            self._refuse_too_many(reading)
+            self._refuse_unknown(request)
         except RequestRefused as refusal:
             return Refused(id, refusal.code, str(refusal))
-        self._waiting.append(_Entry(id, request, prompt, limit, StopStrings(request.stop)))
+        self._waiting.append(reading)
         return Accepted(id, len(prompt))
+
+    def _refuse_too_many(self, reading: _Reading) -> None:
+        """RequestRefused for choices that could never be computed together."""
+        wanted, tokens = reading.request.n, sum(reading.lengths)
+        if wanted > self._max_running:
+            most = f"at most {self._max_running} choices are computed at a time"
+        elif tokens > self._rows.budget:
+            most = f"{tokens} tokens are more than the {self._rows.budget} that there is room for"
+        else:
+            return
+        raise RequestRefused("too_many_choices", f"n: {most}. Please ask for fewer.")
+
+    def _refuse_unknown(self, request: GenerationRequest) -> None:
+        for token, _ in request.sampling.logit_bias:
+            if not 0 <= token < self._model.vocabulary:
+                known = f"the model's tokens are 0 to {self._model.vocabulary - 1}"
+                raise RequestRefused("unknown_token", f"logit_bias: {token} is no token; {known}.")
 
     def cancel(self, id: int) -> None:
         """Forget a request, wherever it is; nothing if it has ended."""
-        self._running = [e for e in self._running if e.id != id]
-        self._waiting = deque(e for e in self._waiting if e.id != id)
+        self._waiting = deque(r for r in self._waiting if r.id != id)
+        for reading in [r for r in self._reading if r.id == id]:
+            self._end_reading(reading)
+        for answer in [a for a in self._answers if a.request == id]:
+            self._end(answer)
 
     def turn(self, emit: Callable[[Event], None]) -> None:
-        """Start what may start; then a token for every answer, and a chunk of one prompt."""
-        for entry in self._startable():
-            emit(Started(entry.id))
-        answering = [e for e in self._running if e.prefilled]
-        for entry in (*answering, *self._next_prompt()):
-            ended: Finished | Failed | None
-            try:
-                ended = self._step(entry, emit)
-            except (RuntimeError, MemoryError) as error:
-                ended = Failed(entry.id, str(error))
-            if ended is not None:
-                self._running.remove(entry)
-                emit(ended)
+        """Start what may start; a token for every answer, and a part of one prompt."""
+        for reading in self._startable():
+            emit(Started(reading.id, reading.rows[0].length))
+        if self._answers:
+            self._decode(emit)
+        if self._reading:
+            self._read(self._reading[0], emit)
 
-    def _next_prompt(self) -> list[_Entry]:
-        """The prompt whose turn it is, if there is one; it goes to the end of the round."""
-        prompts = [e for e in self._running if not e.prefilled][:1]
-        self._running = [e for e in self._running if e not in prompts] + prompts
-        return prompts
-
-    def _startable(self) -> Iterator[_Entry]:
+    def _startable(self) -> Iterator[_Reading]:
         """Strictly in order: a long request at the head is not overtaken for ever."""
-        while self._waiting and len(self._running) < self._max_running:
-            held = sum(entry.length for entry in self._running)
-            if held + self._waiting[0].length > self._budget:
+        while self._waiting and self._rows.fits(self._waiting[0].lengths):
+            first = self._waiting[0]
+            running = len(self._answers) + sum(r.request.n for r in self._reading)
+            if running + first.request.n > self._max_running:
                 return
-            self._running.append(self._waiting.popleft())
-            yield self._running[-1]
+            self._waiting.popleft()
+            prompts = [first.prompt, *[[]] * (first.request.n - 1)]
+            first.rows = [
+                self._rows.take(prompt, first.adapter, length)
+                for prompt, length in zip(prompts, first.lengths, strict=True)
+            ]
+            self._reading.append(first)
+            yield first
 
-    def _step(self, entry: _Entry, emit: Callable[[Event], None]) -> Finished | None:
-        if entry.sequence is None:
-            entry.sequence = self._model.sequence(entry.prompt, entry.limit, entry.request)
-        if not entry.prefilled:
-            entry.prefilled = entry.sequence.prefill()
-            return None
-        piece, ended = entry.sequence.step()
-        entry.made += 1
-        text = entry.stops.feed(piece)
-        reason: FinishReason | None = None
-        if entry.stops.found or ended:
-            reason = "stop"
-        elif entry.made >= entry.limit:
-            reason = "length"
-        emit(Token(entry.id, text + entry.stops.rest() if reason else text))
-        return Finished(entry.id, reason, len(entry.prompt), entry.made) if reason else None
+    def _decode(self, emit: Callable[[Event], None]) -> None:
+        answers = sorted(self._answers, key=lambda answer: answer.row.index)
+        try:
+            logits = self._model.decode(
+                [a.last for a in answers],
+                [a.row.length for a in answers],
+                [a.row.adapter for a in answers],
+            )
+        except (RuntimeError, MemoryError) as error:
+            for id in {answer.request for answer in answers}:
+                self.cancel(id)
+                emit(Failed(id, str(error)))
+            return
+        for answer in answers:  # before any of them ends: rows are moved then
+            answer.row.extend([answer.last])
+        for answer, scores in zip(answers, logits, strict=True):
+            self._go_on(answer, scores, emit)
+
+    def _read(self, reading: _Reading, emit: Callable[[Event], None]) -> None:
+        """A part of this prompt; then it is the next one's turn."""
+        row = reading.rows[0]
+        part = reading.prompt[row.length : row.length + self._pace.tokens]
+        try:
+            logits = self._pace.measure(
+                len(part),
+                lambda: self._model.prefill(row.index, part, row.length, reading.adapter),
+            )
+        except (RuntimeError, MemoryError) as error:
+            self.cancel(reading.id)
+            emit(Failed(reading.id, str(error)))
+            return
+        row.extend(part)
+        self._reading.popleft()
+        if row.length < len(reading.prompt):
+            self._reading.append(reading)
+            return
+        for answer in self._begin(reading):
+            self._go_on(answer, logits.copy(), emit)
+
+    def _begin(self, reading: _Reading) -> list[Answer]:
+        """The answers to a prompt that has been read."""
+        request, prompt = reading.request, reading.prompt
+        answers = []
+        for index in range(request.n):
+            row = reading.rows[index]
+            if index:
+                self._rows.fill(row, reading.rows[0])
+            seed = request.sampling.seed
+            sampling = replace(request.sampling, seed=None if seed is None else seed + index)
+            stops = StopStrings(request.stop)
+            answers.append(
+                Answer(reading.id, index, row, Sampler(sampling, prompt), stops, reading.limit)
+            )
+        for answer in answers:
+            self._rows.answer(answer.row)
+        self._answers += answers
+        return answers
+
+    def _go_on(self, answer: Answer, logits: Logits, emit: Callable[[Event], None]) -> None:
+        """The answer's next token; what goes wrong with it ends this request alone."""
+        try:
+            token, scores = answer.sampler.pick(logits)
+        except (ArithmeticError, ValueError, LookupError) as error:
+            self.cancel(answer.request)
+            emit(Failed(answer.request, f"no token could be chosen: {error}"))
+            return
+        text = answer.take(token, self._tokenizer, self._ends)
+        logprobs = logprobs_of(token, scores, self._tokenizer) if scores else None
+        emit(Token(answer.request, answer.index, text, logprobs))
+        if answer.reason:
+            self._end(answer)
+            emit(Finished(answer.request, answer.index, answer.reason, answer.made))
+
+    def _end(self, answer: Answer) -> None:
+        self._answers.remove(answer)
+        self._rows.give_back(answer.row)
+
+    def _end_reading(self, reading: _Reading) -> None:
+        self._reading.remove(reading)
+        for row in reading.rows:
+            self._rows.give_back(row)
 
 
 def answer_limit(prompt: int, asked: int | None, longest: int) -> int:

@@ -1,0 +1,98 @@
+"""From the logits of one position to the next token, as one request wants it.
+
+The order is vLLM's: penalties, temperature, min-p, top-k, top-p, then a draw. Log probabilities are
+of the distribution after the penalties and at temperature 1, before anything is cut off it.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from olive_serve.sampling_params import SamplingParams
+
+Logits = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Natural logarithms: the chosen token's, and the likeliest tokens' with theirs."""
+
+    chosen: float
+    top: tuple[tuple[int, float], ...]
+
+
+class Sampler:
+    """One answer's draws. Deterministic for a seed, whatever else is computed beside it."""
+
+    def __init__(self, params: SamplingParams, prompt: list[int]) -> None:
+        self._params = params
+        self._random = np.random.default_rng(None if params.seed is None else params.seed % 2**64)
+        self._output: Counter[int] = Counter()
+        self._prompt = np.unique(np.array(prompt, np.int64))
+
+    def pick(self, logits: Logits) -> tuple[int, Scores | None]:
+        """The next token. ``logits`` (vocabulary,) is changed in place."""
+        params = self._params
+        if params.plain:
+            return int(logits.argmax()), None
+        self._penalize(logits)
+        logprobs = _log_softmax(logits) if params.logprobs is not None else None
+        token = int(logits.argmax()) if params.greedy else self._draw(logits)
+        self._output[token] += 1
+        if logprobs is None or params.logprobs is None:
+            return token, None
+        return token, Scores(float(logprobs[token]), _likeliest(logprobs, params.logprobs))
+
+    def _penalize(self, logits: Logits) -> None:
+        params = self._params
+        for token, bias in params.logit_bias:
+            logits[token] += bias
+        if params.repetition_penalty != 1:
+            seen = np.union1d(self._prompt, np.array([*self._output], np.int64))
+            of_seen = logits[seen]
+            lowered = of_seen * params.repetition_penalty
+            logits[seen] = np.where(of_seen > 0, of_seen / params.repetition_penalty, lowered)
+        if self._output and (params.presence_penalty or params.frequency_penalty):
+            tokens = np.fromiter(self._output.keys(), np.int64)
+            counts = np.fromiter(self._output.values(), np.float32)
+            logits[tokens] -= params.presence_penalty + params.frequency_penalty * counts
+
+    def _draw(self, logits: Logits) -> int:
+        """A token of what the cuts leave, by its probability."""
+        params = self._params
+        logits /= params.temperature
+        tokens, kept = _cut(logits, params)
+        weights = np.exp(kept - kept.max())
+        edges = np.cumsum(weights, dtype=np.float64)
+        at = np.searchsorted(edges, self._random.random() * edges[-1], side="right")
+        return int(tokens[min(int(at), len(tokens) - 1)])
+
+
+def _cut(logits: Logits, params: SamplingParams) -> tuple[NDArray[np.int64], Logits]:
+    """The tokens that min-p, top-k and top-p leave, and their logits."""
+    tokens = np.arange(len(logits))
+    if params.min_p > 0:
+        tokens = np.flatnonzero(logits >= logits.max() + np.log(params.min_p))
+    if 0 < params.top_k < len(tokens):
+        tokens = tokens[np.argpartition(-logits[tokens], params.top_k - 1)[: params.top_k]]
+    if params.top_p < 1:
+        tokens = tokens[np.argsort(-logits[tokens], kind="stable")]
+        weights = np.exp(logits[tokens] - logits[tokens[0]])
+        before = np.cumsum(weights) - weights
+        tokens = tokens[before < params.top_p * weights.sum()]
+    return tokens, logits[tokens]
+
+
+def _log_softmax(logits: Logits) -> Logits:
+    shifted = logits - logits.max()
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(dtype=np.float64)), np.float32)
+
+
+def _likeliest(logprobs: Logits, count: int) -> tuple[tuple[int, float], ...]:
+    if count == 0:
+        return ()
+    best = np.argpartition(-logprobs, count - 1)[:count]
+    best = best[np.argsort(-logprobs[best], kind="stable")]
+    return tuple((int(token), float(logprobs[token])) for token in best)
