@@ -15,8 +15,7 @@ LOGITS = np.log(np.array(PROBABILITIES, np.float32))
 
 def drawn(params: SamplingParams, count: int = 4000) -> dict[int, float]:
     """How often each token is drawn when none depends on another."""
-    samplers = (Sampler(params, []) for _ in range(1))
-    sampler = next(samplers)
+    sampler = Sampler(params, [])
     found = Counter(sampler.pick(LOGITS.copy())[0] for _ in range(count))
     return {token: found[token] / count for token in sorted(found)}
 

@@ -14,7 +14,8 @@ from olive_serve.engine import GenerationRequest
 from olive_serve.messages import Accepted, Event, Failed, Finished, Refused, Started, Token
 from olive_serve.sampling_params import SamplingParams
 from olive_serve.worker.rows import Rows
-from olive_serve.worker.scheduler import PART_SECONDS, Logits, Pace, Scheduler
+from olive_serve.worker.sampling import Logits, Sampler
+from olive_serve.worker.scheduler import PART_SECONDS, Pace, Scheduler
 
 GREEDY = SamplingParams(temperature=0.0)
 REQUEST = GenerationRequest("ab", None, 2, GREEDY)
@@ -182,6 +183,25 @@ def test_a_request_for_several_choices_reads_its_prompt_once() -> None:
     assert len(set(texts)) > 1, "each choice draws for itself"
     assert [e.choice for e in it.events if isinstance(e, Finished)] == [0, 1, 2]
     assert len([e for e in it.events if isinstance(e, Started)]) == 1
+
+
+def test_a_choice_that_cannot_be_drawn_ends_its_request_and_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    it = Story(max_running=4)
+    broken = SamplingParams(temperature=0.0, logit_bias=((5, 1.0),))
+    it.ask(1, "a", n=3, max_tokens=1, sampling=broken)
+    it.ask(2, max_tokens=4)
+
+    def fails(sampler: Sampler, logits: Logits) -> None:
+        raise ValueError("no number")
+
+    monkeypatch.setattr(Sampler, "_penalize", fails)
+    it.run()
+    told = [e for e in it.events if isinstance(e, Failed | Token) and e.id == 1]
+    assert told == [Failed(1, "no token could be chosen: no number")]
+    assert it.text(2) == "cdef"
+    assert it.rows.usage == 0
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ changes nothing. Unknown fields are ignored, as vLLM does. Defaults are OpenAI's
 top_p 1, 16 tokens for a completion, and for a chat as many as fit.
 """
 
+from abc import abstractmethod
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
@@ -77,9 +78,9 @@ class Sampling(BaseModel):
         return self.n or 1
 
     @property
+    @abstractmethod
     def alternatives(self) -> int | None:
         """How many alternatives to tell of each token; None tells nothing."""
-        raise NotImplementedError
 
     @property
     def sampling(self) -> SamplingParams:
@@ -116,7 +117,9 @@ class CompletionRequest(Sampling):
 
     prompt: Annotated[str, BeforeValidator(_one_prompt)]
     echo: Annotated[Any, _only(False, because="echo is not supported")] = None
-    best_of: Annotated[Any, _only(1, because="one choice per request is given")] = None
+    best_of: Annotated[
+        Any, _only(1, because="best_of is not supported; n gives several choices")
+    ] = None
     logprobs: Annotated[int, Field(ge=0, le=5)] | None = None
     suffix: Annotated[Any, _only("", because="suffix is not supported")] = None
 

@@ -128,7 +128,8 @@ class Others(Mapping[str, Builder]):
 
         That was made because those before it may never begin.
         """
-        under_way = self._under_way(address)
+        building = self._building(address)
+        under_way = [record for record in building if self._open(record)]
         theirs = [
             Builder(record.job[1], self._with_pod(record), refused=self._refused(record))
             for record in under_way
@@ -138,7 +139,7 @@ class Others(Mapping[str, Builder]):
         if begun := next((other for other in theirs if other.attempt.begun), None):
             return begun
         ending = self._ending(address, {record.uid for record in under_way})
-        ending = ending or self._withdrawn(address)
+        ending = ending or self._withdrawn(building)
         last = theirs[-1] if theirs else None
         found = ending or last or self._reserved.by_another(self._job, self._claim, address)
         if found is None:
@@ -150,9 +151,6 @@ class Others(Mapping[str, Builder]):
 
     def __len__(self) -> int:
         raise TypeError("only for look-ups: there may be thousands")
-
-    def _under_way(self, address: str) -> list[AttemptRecord]:
-        return [r for r in self._building(address) if self._open(r)]
 
     def _building(self, address: str) -> list[AttemptRecord]:
         place = self._cache.at("building", self._job.namespace, self._claim, address)
@@ -179,9 +177,9 @@ class Others(Mapping[str, Builder]):
         attempt = stage and (stage.address, stage.attempt, stage.reason)
         return attempt == (record.seen.address, record.seen.number, POD_REFUSED)
 
-    def _withdrawn(self, address: str) -> Builder | None:
+    def _withdrawn(self, building: list[AttemptRecord]) -> Builder | None:
         """An attempt that its job has given up, and is about to delete: it may still begin."""
-        for record in self._building(address):
+        for record in building:
             attempt, theirs = self._with_pod(record), record.owner != self._job.uid
             if theirs and not attempt.ended and not self._open(record):
                 return Builder(record.job[1], attempt, ending=True)

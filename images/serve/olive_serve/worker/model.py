@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from olive_serve.worker import graph
 from olive_serve.worker.kv_cache import KvCache, KvShape
 from olive_serve.worker.lora import LIBRARY, LoraBank
+from olive_serve.worker.sampling import Logits
 
 MODEL_FILE: Final = "model.onnx"
 _ELEMENTS: Final = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 NO_ADAPTER: Final = -1
-Logits = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -11,23 +11,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from olive_serve.engine import GenerationRequest, RequestRefused
 from olive_serve.messages import Accepted, Event, Failed, Finished, Refused, Started, Token
 from olive_serve.worker.answer import Answer, logprobs_of
 from olive_serve.worker.rows import Row, Rows
-from olive_serve.worker.sampling import Sampler
+from olive_serve.worker.sampling import Logits, Sampler
 from olive_serve.worker.stop_strings import StopStrings
 
 PART_SECONDS: Final = 0.05
 """Of computing at a stretch, for a prompt."""
 PART_TOKENS: Final = (16, 512)
 """Fewest and most tokens of a part, and it is a multiple of the fewest: the kernels' own step."""
-
-Logits = NDArray[np.float32]
 
 
 class Model(Protocol):
@@ -238,6 +234,8 @@ class Scheduler:
 
     def _go_on(self, answer: Answer, logits: Logits, emit: Callable[[Event], None]) -> None:
         """The answer's next token; what goes wrong with it ends this request alone."""
+        if answer not in self._answers:
+            return  # another choice of its request has failed in this step
         try:
             token, scores = answer.sampler.pick(logits)
         except (ArithmeticError, ValueError, LookupError) as error:
