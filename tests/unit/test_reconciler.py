@@ -1,10 +1,12 @@
 """The loop over jobs, against an API server in memory: what it comes to when nothing goes on."""
 
+import asyncio
 from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from builders import CONFIG, job_seen, spec
+from builders import CONFIG, NOON, job_seen, spec
 
 from olive_operator.client.apiserver import ApiError
 from olive_operator.client.cluster import Manifest
@@ -19,26 +21,30 @@ ENOUGH = 50
 
 
 class Picky:
-    """It takes everything but these kinds."""
+    """It takes everything but these kinds, and makes no pod of a Job that ``said`` names."""
 
     def __init__(self, *refuses: str) -> None:
         self.asked: Counter[str] = Counter()
+        self.news: asyncio.Queue[str] = asyncio.Queue()
+        self.said: dict[str, str] = {}
         self._refuses, self._version = refuses, 100
 
     def _take(self, manifest: Manifest) -> Manifest:
         kind, name = manifest["kind"], manifest["metadata"]["name"]
         self.asked[f"{kind} {name}"] += 1
+        self.news.put_nowait(f"{kind} {name}")
         if kind in self._refuses:
             raise ApiError(403, "exceeded quota")
         self._version += 1
-        meta = {"uid": f"uid of {name}", **manifest["metadata"]}
+        made = {"uid": f"uid of {name}", "creationTimestamp": NOON.isoformat()}
+        meta = {**made, **manifest["metadata"]}
         return {**manifest, "metadata": {**meta, "resourceVersion": str(self._version)}}
 
     async def create(self, manifest: Manifest) -> Manifest | None:
         return self._take(manifest)
 
     async def refusals(self, namespace: str) -> dict[str, str]:
-        return {}
+        return self.said
 
     async def local_queue(self, namespace: str, name: str) -> str:
         return ""
@@ -52,9 +58,11 @@ class Story:
 
     def __init__(self, cluster: Picky, *names: str) -> None:
         self.queue: Queue[JobKey] = Queue()
-        self.cache, self.passes = Cache(), 0
+        self.cache, self.passes, self.now = Cache(), 0, NOON
         unchecked: Any = cluster
-        self.reconciler = Reconciler(self.queue, self.cache, unchecked, CONFIG, lambda: None)
+        self.reconciler = Reconciler(
+            self.queue, self.cache, unchecked, CONFIG, lambda: None, lambda: self.now
+        )
         for version, name in enumerate(names, 1):
             job = job_seen(spec(), name=name, uid=f"uid of {name}")
             self.cache.put(JOB, (job.namespace, name), version, job.uid, JobRecord(job))
@@ -92,3 +100,20 @@ async def test_what_was_refused_is_told_of_before_anything_else_is() -> None:
     kinds = Counter(name.split()[0] for name in cluster.asked.elements())
     assert kinds == {"PersistentVolumeClaim": 2, "OptimizationJob": 1, "Event": 1}
     assert story.reasons() == {"Refused"}
+
+
+async def test_jobs_that_wait_are_told_when_the_pod_they_wait_for_is_refused() -> None:
+    cluster = Picky()
+    story = Story(cluster, "travel", "food")
+    await story.settle()
+    made = [name.removeprefix("Job ") for name in cluster.asked if name.startswith("Job ")]
+    assert {name.split("-")[0] for name in made} == {"travel"}
+    cluster.said = dict.fromkeys(made, "exceeded quota: pods")
+    story.now += timedelta(seconds=31)
+    story.queue.add(("ml", "travel"))
+    working = asyncio.create_task(story.reconciler.run())
+    async with asyncio.timeout(10):
+        while not (await cluster.news.get()).startswith("Job food-"):
+            pass
+    story.reconciler.stop()
+    await working
