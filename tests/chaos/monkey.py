@@ -77,6 +77,9 @@ class Monkey:
         self._nodes.volume.full, self._nodes.volume.harm = False, ""
         for node in self._nodes.away():
             self._nodes.come_back(node)
+        # Kubernetes' garbage collector may have missed for good what was deleted while the API
+        # server came and went (kubernetes/kubernetes#60037, #101740): it looks anew.
+        self._restart("controller-manager")
         self._keep_running()
         for job in all_of(self._jobs):
             name, status = job["metadata"]["name"], job.get("status", {})

@@ -141,7 +141,7 @@ class Nodes(StandInNode):
             report = self.volume.made(name, given, claim)
         finally:
             self.volume.end(name)
-        if report.outcome == "Succeeded":
+        if report.outcome == "Succeeded" and self._wanted(pod):
             place = (claim, report.key)
             self._done[work] = Done(name, place, self.volume.upsets[place])
         return report
@@ -179,6 +179,11 @@ class Nodes(StandInNode):
         )
         if attempt and attempt.metadata.creation_timestamp - _created(record) > LATE:
             self.doubled.append(f"{now()} {name}: {place[1][:8]} was made, and recorded")
+
+    def _wanted(self, pod: Any) -> bool:
+        """Its attempt is not withdrawn; of one that is, the end tells nobody anything."""
+        found = self._asked(lambda: self._batch.read_namespaced_job(_owner(pod), self._namespace))
+        return bool(found and not found.metadata.deletion_timestamp)
 
     def _found(self, pod: str) -> Any:
         """The pod, None if it is not there."""

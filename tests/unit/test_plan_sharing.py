@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from builders.cluster import Cluster
 from builders.passes import Operator
 
@@ -15,13 +16,16 @@ MODEL = "fetch/model"
 
 
 class Two:
-    """The jobs ``one`` and ``two``, which are made from the same model in the same way."""
+    """The jobs ``one`` and ``two``, which are made from the same model in the same way.
 
-    def __init__(self) -> None:
+    ``unlike``: the pods of the second have another priority, and may be given a place before.
+    """
+
+    def __init__(self, *, unlike: bool = False) -> None:
         self.cluster = Cluster()
         self.operator = Operator(self.cluster)
-        for name in ("one", "two"):
-            self.cluster.submit(name, **ALONE)
+        for name, more in (("one", {}), ("two", {"priorityClassName": "high"} if unlike else {})):
+            self.cluster.submit(name, **ALONE, **more)
             self.look()
 
     def look(self) -> "Two":
@@ -94,7 +98,7 @@ def test_when_the_first_is_deleted_the_second_takes_over_once_its_pod_is_gone() 
 
 
 def test_who_cannot_begin_is_not_waited_for_and_whoever_begins_first_makes_it() -> None:
-    two = Two()
+    two = Two(unlike=True)
     two.cluster.pod(two.attempt("one"), unschedulable="Insufficient cpu")
     two.look()
     assert len(two.attempts("two")) == 1
@@ -106,7 +110,7 @@ def test_who_cannot_begin_is_not_waited_for_and_whoever_begins_first_makes_it() 
 
 
 def test_of_two_that_began_at_the_same_time_the_older_goes_on() -> None:
-    two = Two()
+    two = Two(unlike=True)
     two.cluster.pod(two.attempt("one"), unschedulable="Insufficient cpu")
     two.look()
     for job in ("one", "two"):
@@ -117,15 +121,47 @@ def test_of_two_that_began_at_the_same_time_the_older_goes_on() -> None:
     assert ending == []
 
 
-def test_what_another_job_waits_for_in_its_queue_is_no_reason_to_wait() -> None:
+@pytest.mark.parametrize("held", ["by the scheduler", "by its queue"])
+def test_where_there_is_no_place_for_the_first_there_is_none_for_one_just_like_it(
+    held: str,
+) -> None:
     two = Two()
+    first = two.attempt("one")
+    if held == "by its queue":
+        two.cluster.suspend(first)
+    else:
+        two.cluster.pod(first, unschedulable="Insufficient cpu")
+    assert two.look().attempts("two") == []
+    assert "two" not in two.operator.again, "the end of the first one's attempt wakes it"
+    two.cluster.remove("one")
+    two.cluster.gone(first)
+    assert len(two.look().attempts("two")) == 1
+
+
+def test_of_many_that_ask_beside_one_that_cannot_begin_one_does() -> None:
+    two = Two()
+    for name in ("three", "four"):
+        two.cluster.submit(name, **ALONE, priorityClassName="high")
+    two.look()
+    two.cluster.pod(two.attempt("one"), unschedulable="Insufficient cpu")
+    two.look()
+    assert len(two.attempts("three") + two.attempts("four")) == 1
+    [second] = two.attempts("three") + two.attempts("four")
+    two.cluster.pod(second, unschedulable="Insufficient cpu")
+    two.look()
+    assert len(two.attempts("three") + two.attempts("four")) == 1, "they are alike"
+    assert two.attempts("two") == []
+
+
+def test_what_another_job_waits_for_in_its_queue_is_no_reason_to_wait() -> None:
+    two = Two(unlike=True)
     two.cluster.suspend(two.attempt("one"))
     two.look()
     assert len(two.attempts("two")) == 1
 
 
 def test_who_withdrew_does_not_begin_beside_the_other_when_its_own_pod_is_evicted() -> None:
-    two = Two()
+    two = Two(unlike=True)
     two.cluster.pod(two.attempt("one"), unschedulable="Insufficient cpu")
     two.look()
     two.cluster.start(two.attempt("two"))

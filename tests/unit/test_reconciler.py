@@ -54,9 +54,9 @@ class Picky:
 
 
 class Story:
-    """Jobs of the same spec, each looked at as often as it is due at once."""
+    """Jobs of the same spec but for some sections, looked at as often as they are due at once."""
 
-    def __init__(self, cluster: Picky, *names: str) -> None:
+    def __init__(self, cluster: Picky, *names: str, **sections: Any) -> None:
         self.queue: Queue[JobKey] = Queue()
         self.cache, self.passes, self.now = Cache(), 0, NOON
         unchecked: Any = cluster
@@ -64,7 +64,8 @@ class Story:
             self.queue, self.cache, unchecked, CONFIG, lambda: None, lambda: self.now
         )
         for version, name in enumerate(names, 1):
-            job = job_seen(spec(), name=name, uid=f"uid of {name}")
+            body = spec(**sections.get(name, {}))
+            job = job_seen(body, name=name, uid=f"uid of {name}")
             self.cache.put(JOB, (job.namespace, name), version, job.uid, JobRecord(job))
             self.queue.add((job.namespace, name))
 
@@ -104,7 +105,7 @@ async def test_what_was_refused_is_told_of_before_anything_else_is() -> None:
 
 async def test_jobs_that_wait_are_told_when_the_pod_they_wait_for_is_refused() -> None:
     cluster = Picky()
-    story = Story(cluster, "travel", "food")
+    story = Story(cluster, "travel", "food", food={"priorityClassName": "high"})
     await story.settle()
     made = [name.removeprefix("Job ") for name in cluster.asked if name.startswith("Job ")]
     assert {name.split("-")[0] for name in made} == {"travel"}

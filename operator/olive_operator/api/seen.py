@@ -154,12 +154,14 @@ class Builder:
     ``reserved``: it was asked for a moment ago, and the watch has not brought it yet. ``refused``:
     its job's status says that it gets no pod. ``ending``:
     it is no attempt any more (its job is gone, or has withdrawn it; it may have been this job's
-    own), but its pod is still there and may be writing, or may still come.
+    own), but its pod is still there and may be writing, or may still come. ``asked``: the hashes
+    of the pods that other jobs' attempts at it were made for, this one's among them.
     """
 
     job: str
     attempt: AttemptSeen
     reserved: bool = False
+    asked: frozenset[str] = frozenset()
     refused: bool = False
     ending: bool = False
 

@@ -9,8 +9,11 @@ would: everybody waits until it is gone.
 from datetime import datetime, timedelta
 from typing import Final
 
+from olive_operator import build, labels
 from olive_operator.api.seen import AttemptSeen, Builder
-from olive_operator.plan import limits
+from olive_operator.build import StoreMount
+from olive_operator.plan import limits, volumes
+from olive_operator.plan.graph import claim_of
 from olive_operator.plan.pods import pending
 from olive_operator.plan.view import View
 
@@ -26,7 +29,9 @@ def builder(view: View) -> Builder | None:
     other = view.seen.others.get(view.address.name)
     if other is None or other.attempt.begun or other.reserved or other.ending:
         return other
-    return None if _stuck(other, view.now) else other
+    if _stuck(other, view.now):
+        return other if _nowhere(other) and _template(view) in other.asked else None
+    return other
 
 
 def next_look(other: Builder, now: datetime) -> datetime | None:
@@ -34,7 +39,7 @@ def next_look(other: Builder, now: datetime) -> datetime | None:
     attempt = other.attempt
     if other.reserved:
         return now + UNSEEN
-    if attempt.begun or other.ending:
+    if attempt.begun or other.ending or _stuck(other, now):
         return None
     if attempt.pod:
         return limits.stalls_at(attempt.pod)
@@ -54,13 +59,25 @@ def ahead_of(attempt: AttemptSeen, view: View) -> Builder | None:
 def _stuck(other: Builder, now: datetime) -> bool:
     """It may never begin, for reasons that need not be ours."""
     attempt = other.attempt
-    if attempt.suspended:
+    if _nowhere(other):
         return True
     if attempt.pod is None:
-        late = attempt.createdAt is not None and attempt.createdAt + PATIENCE <= now
-        return other.refused or late
-    pod = attempt.pod
-    return bool(pod.unschedulable or limits.stalled(pod, now)) or pending(pod, None).stalled
+        return attempt.createdAt is not None and attempt.createdAt + PATIENCE <= now
+    return bool(limits.stalled(attempt.pod, now)) or pending(attempt.pod, None).stalled
+
+
+def _nowhere(other: Builder) -> bool:
+    """There is no place for a pod like its."""
+    pod = other.attempt.pod
+    return other.attempt.suspended or (bool(pod.unschedulable) if pod else other.refused)
+
+
+def _template(view: View) -> str:
+    """The hash of the pod that an attempt of ours would have."""
+    claim, less = claim_of(view.seen.job.spec), view.before.less
+    store = StoreMount(claim, volumes.on_one_node(claim, view.seen, view.config))
+    made = build.attempt(view.seen.job, view.stage, view.address, 1, store, view.config, less)
+    return str(made["metadata"]["annotations"][labels.TEMPLATE])
 
 
 def _age(attempt: AttemptSeen) -> tuple[str, str]:

@@ -126,14 +126,17 @@ class Others(Mapping[str, Builder]):
     def __getitem__(self, address: str) -> Builder:
         """Of several attempts, the oldest that has begun; or else the youngest.
 
-        That was made because those before it may never begin.
+        That was made because those before it may never begin; it may be on its way still.
         """
         building = self._building(address)
         under_way = [record for record in building if self._open(record)]
+        others = [record for record in under_way if record.owner != self._job.uid]
+        asked = frozenset(record.seen.template for record in others)
         theirs = [
-            Builder(record.job[1], self._with_pod(record), refused=self._refused(record))
-            for record in under_way
-            if record.owner != self._job.uid
+            Builder(
+                record.job[1], self._with_pod(record), refused=self._refused(record), asked=asked
+            )
+            for record in others
         ]
         theirs.sort(key=lambda other: str(other.attempt.createdAt))
         if begun := next((other for other in theirs if other.attempt.begun), None):
@@ -141,7 +144,7 @@ class Others(Mapping[str, Builder]):
         ending = self._ending(address, {record.uid for record in under_way})
         ending = ending or self._withdrawn(building)
         last = theirs[-1] if theirs else None
-        found = ending or last or self._reserved.by_another(self._job, self._claim, address)
+        found = ending or self._reserved.by_another(self._job, self._claim, address) or last
         if found is None:
             raise KeyError(address)
         return found
