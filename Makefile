@@ -38,7 +38,7 @@ check-types:
 check-types-stage:
 	@cd images/stage && .venv/bin/mypy && .venv/bin/mypy ../../bench/stage/*.py
 check-types-serve:
-	@cd images/serve && .venv/bin/mypy
+	@cd images/serve && .venv/bin/mypy && MYPYPATH=.:../../operator:../../bench .venv/bin/mypy -p serve
 check-imports:
 	@.venv/bin/lint-imports --no-logo
 check-tests:
@@ -73,17 +73,20 @@ test-bench: .venv/.synced images/stage/.venv/.synced
 	@$(PY) bench/controller.py --jobs 30 --longest-s 2 --places 100 --rest-s 5 --no-keep
 
 # What waits for the network goes on beside what keeps the processor busy.
-SETUP := .venv/.synced images/serve/.venv/.synced images/stage/.venv/.synced set-up-programs set-up-images
-.PHONY: set-up-programs set-up-images
+SETUP := .venv/.synced images/serve/.venv/.synced images/stage/.venv/.synced set-up-programs set-up-images set-up-browser
+.PHONY: set-up-programs set-up-images set-up-browser
 set-up: ## everything that tests need: environments, the cluster's programs, the images
 	@$(MAKE) -j$(words $(SETUP)) --output-sync=target $(SETUP)
 set-up-programs:
 	@$(PYTHON) hack/cluster build
 set-up-images:
 	@$(PYTHON) hack/images build
+set-up-browser: ## Debian's Chromium, for the test of the chat page
+	@command -v chromium google-chrome >/dev/null || { apt-get -qq update && apt-get -qq install --no-install-recommends -y chromium fonts-dejavu-core >/dev/null; } \
+	    || { echo "error: no chromium, and it cannot be installed here; install one" >&2; exit 1; }
 
 ##@ The cluster and the benches
-.PHONY: cluster-up cluster-down bench bench-stages bench-controller chaos
+.PHONY: cluster-up cluster-down bench bench-stages bench-controller bench-serve chaos
 cluster-up: ## a one-node Kubernetes on this machine; prints the path of its kubeconfig
 	@$(PYTHON) hack/cluster up
 cluster-down: ## take it down
@@ -96,6 +99,8 @@ bench-stages: .venv/.synced images/stage/.venv/.synced ## what each stage costs,
 	@$(PY) bench/stages.py $(if $(OLIVE),--olive)
 bench-controller: .venv/.synced ## what the controller costs with JOBS="250 500 1000 2000" jobs on a real API server
 	@$(PY) bench/controller.py --jobs $(or $(JOBS),250 500 1000 2000)
+bench-serve: .venv/.synced images/stage/.venv/.synced images/serve/.venv/.synced ## how fast answers come, beside onnxruntime-genai and llama-server (built if absent: 8 minutes)
+	@PYTHONPATH=bench:operator images/serve/.venv/bin/python -m serve
 chaos: SEED := $(or $(SEED),$(shell echo $$RANDOM))
 chaos: .venv/.synced ## everything that goes wrong, at length: random plans, hostile specs, 30 minutes of faults; SEED=
 	@HYPOTHESIS_PROFILE=long $(PY) -m pytest tests/unit/test_plan_machine.py tests/unit/test_retention_machine.py --hypothesis-seed=$(SEED)

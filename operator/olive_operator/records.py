@@ -89,7 +89,7 @@ def answers_at(body: Body) -> str:
     ready = any(
         c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or []
     )
-    return f"{status['podIP']}:8080" if ready and status.get("podIP") else ""
+    return f"{status['podIP']}:8081" if ready and status.get("podIP") else ""
 
 
 def artifact(body: Body) -> ArtifactSeen:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -74,17 +75,18 @@ class ServerProcess:
     """A server, started; ``openai`` is a client that does not try again by itself."""
 
     def __init__(self, job: ServedJob, *flags: str) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port, health_port = free_ports(2)
         self.job = job
         self.url = f"http://127.0.0.1:{port}"
         command = [sys.executable, "-m", "olive_serve", "--host", "127.0.0.1"]
-        command += ["--port", str(port), "--store", str(job.store.root), "--threads", "1"]
+        command += ["--port", str(port), "--health-port", str(health_port)]
+        command += ["--store", str(job.store.root), "--threads", "1"]
         command += ["--serving", str(job.mount.file), "--retry", "1", *flags]
         paths = os.pathsep.join(p for p in sys.path if p)
         self.process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": paths})
         self.http = httpx.Client(base_url=self.url, timeout=60, trust_env=False)
+        self.health_url = f"http://127.0.0.1:{health_port}"
+        self.health = httpx.Client(base_url=self.health_url, timeout=60, trust_env=False)
         self.openai = openai.OpenAI(
             base_url=f"{self.url}/v1",
             api_key="none",
@@ -96,17 +98,17 @@ class ServerProcess:
 
     def answers(self) -> bool:
         try:
-            return self.http.get("/healthz").status_code == 200
+            return self.health.get("/healthz").status_code == 200
         except httpx.TransportError:
             assert self.process.poll() is None, "the server ended"
             return False
 
     def ready(self) -> bool:
-        return self.http.get("/readyz").status_code == 200
+        return self.health.get("/readyz").status_code == 200
 
     def adapter(self, name: str) -> dict[str, Any]:
         """What the server says of an adapter; empty if it does not know it."""
-        data = self.http.get("/v1/olive/adapters").json()["data"]
+        data = self.health.get("/v1/olive/adapters").json()["data"]
         return next((a for a in data if a["name"] == name), {})
 
     def metric(self, name: str, **labels: str) -> float:
@@ -141,6 +143,15 @@ class ServerProcess:
         """SIGTERM; the exit status."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(60)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on, different ones."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
 
 
 def until(condition: Callable[[], Any], seconds: float = 60) -> None:

@@ -6,6 +6,7 @@ product may fall on the other side of a rounding, and there the exception is: a 
 one whose logit is within ``BOUND`` of genai's best, judged at the very same text.
 """
 
+import json
 import random
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,9 @@ import numpy as np
 import onnxruntime_genai as og
 import pytest
 import random_model
+import tiny_model
 from random_model import FLOAT_ACTIVATIONS, INT8_ACTIVATIONS
+from tokenizers import Tokenizer
 
 from olive_serve.engine import GenerationRequest
 from olive_serve.messages import Event, Finished, Started, Token
@@ -38,6 +41,9 @@ class Wanted:
     arrives: int
     leaves: int | None
     tokens: list[int] = field(default_factory=list)
+
+
+TOKENIZER: Final = Tokenizer.from_str(json.dumps(tiny_model.tokenizer()))
 
 
 def mix(seed: int, count: int) -> list[Wanted]:
@@ -82,7 +88,8 @@ def answer(engine: BatchEngine, wanted: list[Wanted]) -> int:
             if each.arrives == turn:
                 ids[number] = each
                 key = None if each.adapter is None else f"a{each.adapter}"
-                engine.submit(number, GenerationRequest(each.prompt, key, each.limit, GREEDY))
+                prompt = tuple(TOKENIZER.encode(each.prompt).ids)
+                engine.submit(number, GenerationRequest(prompt, key, each.limit, GREEDY))
             if each.leaves == turn:
                 engine.cancel(number)
         engine.turn(take)

@@ -18,8 +18,8 @@ def test_it_is_alive_but_not_ready_until_the_file_and_the_model_are_there(
     job: ServedJob, start: Start
 ) -> None:
     server = start(wait=False)
-    assert "serving.json" in server.http.get("/readyz").json()["problem"]
-    assert server.http.get("/healthz").status_code == 200
+    assert "serving.json" in server.health.get("/readyz").json()["problem"]
+    assert server.health.get("/healthz").status_code == 200
     answer = server.http.post("/v1/completions", json={"model": "base", "prompt": "a"})
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert answer.json()["error"]["code"] == "engine_unavailable"
@@ -35,8 +35,8 @@ def test_a_model_that_is_not_on_the_volume_is_told_and_awaited(
     folder = job.store.path(job.base)
     folder.rename(tmp_path / "aside")
     server = start(wait=False)
-    until(lambda: "not on the volume" in server.http.get("/readyz").json()["problem"])
-    assert server.http.get("/healthz").status_code == 200
+    until(lambda: "not on the volume" in server.health.get("/readyz").json()["problem"])
+    assert server.health.get("/healthz").status_code == 200
     (tmp_path / "aside").rename(folder)
     until(server.ready)
 
@@ -50,8 +50,8 @@ def test_a_model_that_never_loads_fails_the_liveness_probe_in_the_end(
         job.commit_as_export(folder, key)
     job.mount.write(Serving("ml/broken", key).to_json())
     server = start(wait=False)
-    until(lambda: server.http.get("/healthz").status_code == 503)
-    assert "does not load" in server.http.get("/readyz").json()["problem"]
+    until(lambda: server.health.get("/healthz").status_code == 503)
+    assert "does not load" in server.health.get("/readyz").json()["problem"]
 
 
 def test_when_the_engine_dies_requests_fail_clearly_and_another_takes_over(
@@ -71,7 +71,7 @@ def test_when_the_engine_dies_requests_fail_clearly_and_another_takes_over(
     until(server.ready)
     assert server.complete("travel") == "Rome!"
     assert server.metric("olive_serve_engine_restarts_total") == 1
-    assert server.http.get("/healthz").status_code == 200
+    assert server.health.get("/healthz").status_code == 200
 
 
 def test_readiness_falls_while_there_is_no_engine(job: ServedJob, start: Start) -> None:

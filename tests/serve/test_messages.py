@@ -20,7 +20,7 @@ from olive_serve.messages import (
 from olive_serve.sampling_params import SamplingParams
 
 REQUEST = GenerationRequest(
-    "a\nb ü", "k", None, SamplingParams(seed=7, logit_bias=((3, -1.5),)), ("\n",), templated=True
+    (1, 2), "k", None, SamplingParams(seed=7, logit_bias=((3, -1.5),)), ("\n é",), grammar="{}"
 )
 LOGPROBS = TokenLogprobs(TokenLogprob(1, "é", -0.5), (TokenLogprob(2, "\n", -1.5),))
 

@@ -13,14 +13,16 @@ from tokenizers import Tokenizer
 from olive_serve.engine import GenerationRequest
 from olive_serve.messages import Accepted, Event, Failed, Finished, Refused, Started, Token
 from olive_serve.sampling_params import SamplingParams
+from olive_serve.worker.grammar import Grammars
 from olive_serve.worker.rows import Rows
 from olive_serve.worker.sampling import Logits, Sampler
 from olive_serve.worker.scheduler import PART_SECONDS, Pace, Scheduler
 
 GREEDY = SamplingParams(temperature=0.0)
-REQUEST = GenerationRequest("ab", None, 2, GREEDY)
+REQUEST = GenerationRequest((97, 98), None, 2, GREEDY)
 TOKENIZER = Tokenizer.from_str(json.dumps(tiny_model.tokenizer()))
 BASE, END = -1, ord("!")
+GRAMMARS = Grammars(TOKENIZER.to_str(), vocabulary=tiny_model.VOCAB, ends=frozenset({END}))
 PART = 64
 """Tokens of a prompt that are read at a time: at this pace they take just as long as they may."""
 
@@ -65,6 +67,7 @@ class Story:
             self.model,
             self.rows,
             TOKENIZER,
+            GRAMMARS,
             ends=frozenset({END}),
             max_model_len=longest,
             max_running=max_running,
@@ -73,7 +76,8 @@ class Story:
         self.events: list[Event] = []
 
     def ask(self, id: int, prompt: str = "ab", adapter: int = BASE, **changes: object) -> Event:
-        request = replace(REQUEST, prompt=prompt, **changes)  # type: ignore[arg-type]
+        tokens = tuple(TOKENIZER.encode(prompt).ids)
+        request = replace(REQUEST, prompt=tokens, **changes)  # type: ignore[arg-type]
         return self.scheduler.submit(id, request, adapter)
 
     def run(self) -> list[Event]:
@@ -107,7 +111,8 @@ def test_a_long_prompt_costs_an_answer_one_part_per_token() -> None:
     for id in (2, 3):
         it.ask(id, f"{id}" * 3 * PART)
     for _ in range(5):
-        it.turn()
+        it.turn()  # a token of the answer
+        it.turn()  # a part of a prompt
     assert it.text(1) == "cdefgh"
     it.run()
     order = [e.id for e in it.events if isinstance(e, Token) and e.id != 1]

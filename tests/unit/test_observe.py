@@ -186,7 +186,7 @@ def test_record_of_an_artifact_with_and_without_measurements() -> None:
 
 @pytest.mark.parametrize(
     ("ready", "address", "found"),
-    [("True", "10.0.0.1", "10.0.0.1:8080"), ("False", "10.0.0.1", ""), ("True", "", "")],
+    [("True", "10.0.0.1", "10.0.0.1:8081"), ("False", "10.0.0.1", ""), ("True", "", "")],
 )
 def test_serving_pod_is_asked_only_when_it_answers(ready: str, address: str, found: str) -> None:
     status = {"podIP": address, "conditions": [condition("Ready", ready, "")]}

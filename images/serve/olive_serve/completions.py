@@ -38,8 +38,9 @@ class Exchange:
         engine: Engine,
         metrics: Metrics,
         body: CompletionRequest | ChatRequest,
-        prompt: str,
+        prompt: tuple[int, ...],
         adapter: str | None,
+        grammar: str | None,
     ) -> None:
         self._metrics = metrics
         self._body = body
@@ -53,7 +54,7 @@ class Exchange:
                 sampling=body.sampling,
                 stop=tuple(body.stop),
                 n=body.choices,
-                templated=isinstance(body, ChatRequest),
+                grammar=grammar,
             )
         )
 
@@ -155,11 +156,12 @@ def api_error(error: Exception, body: CompletionRequest | ChatRequest) -> ApiErr
 
 def _param(code: RefusalCode, body: CompletionRequest | ChatRequest) -> str:
     """The field that the engine did not take."""
-    if code == "too_many_choices":
-        return "n"
-    if code == "unknown_token":
-        return "logit_bias"
-    return "messages" if isinstance(body, ChatRequest) else "prompt"
+    fields = {
+        "too_many_choices": "n",
+        "unknown_token": "logit_bias",
+        "invalid_json_schema": "response_format",
+    }
+    return fields.get(code, body.prompt_field)
 
 
 class ClientGone(Exception):  # noqa: N818 - nothing went wrong here

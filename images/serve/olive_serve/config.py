@@ -13,6 +13,9 @@ class Config:
     serving: Path
     host: str
     port: int
+    health_port: int
+    api_keys: Path | None
+    page: bool
     threads: int | None
     max_model_len: int
     max_running: int
@@ -31,6 +34,9 @@ def parse(argv: list[str] | None = None) -> Config:
     add("--serving", type=Path, required=True, help="serving.json; watched")
     add("--host", default="0.0.0.0")  # noqa: S104 - a pod's address is not known beforehand
     add("--port", type=int, default=8080)
+    add("--health-port", type=int, default=8081, help="of probes, metrics and the operator")
+    add("--api-keys", type=Path, help="folder with a key in each file; without it nobody needs one")
+    add("--page", action=argparse.BooleanOptionalAction, default=True, help="the chat page at /")
     add("--threads", type=int, help="computing threads (default: the CPU quota of the cgroup)")
     add("--max-model-len", type=int, default=4096, help="most tokens of prompt and answer")
     add("--max-running", type=int, default=8, help="answers computed at a time")

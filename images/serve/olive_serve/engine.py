@@ -13,26 +13,29 @@ from olive_serve.sampling_params import SamplingParams
 
 FinishReason = Literal["stop", "length"]
 RefusalCode = Literal[
-    "context_length_exceeded", "invalid_prompt", "too_many_choices", "unknown_token"
+    "context_length_exceeded",
+    "invalid_json_schema",
+    "invalid_prompt",
+    "too_many_choices",
+    "unknown_token",
 ]
 
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """One text to continue, ``n`` times.
+    """Tokens to continue, ``n`` times.
 
     ``adapter`` is a loaded adapter's key, None for the base. ``max_tokens`` None: as many as fit.
-    ``templated``: the prompt comes from the chat template, which writes the special tokens itself.
-    The text stops before any of ``stop``.
+    The text stops before any of ``stop``, and follows ``grammar`` (llguidance's) if there is one.
     """
 
-    prompt: str
+    prompt: tuple[int, ...]
     adapter: str | None
     max_tokens: int | None
     sampling: SamplingParams
     stop: tuple[str, ...] = ()
     n: int = 1
-    templated: bool = False
+    grammar: str | None = None
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,11 @@ class Occupancy:
     waiting: tuple[str | None, ...] = ()
     kv_cache_usage: float = 0.0
     """Share of the key-value cache that running requests have reserved, 0 to 1."""
+
+    @property
+    def busy(self) -> bool:
+        """Is anybody waiting for an answer?"""
+        return bool(self.running or self.waiting)
 
 
 class Engine(Protocol):

@@ -19,6 +19,7 @@ from olive_serve.chat_template import ChatTemplate
 from olive_serve.engine import AdapterRefused, Engine, EngineUnavailable
 from olive_serve.logs import fields
 from olive_serve.metrics import Metrics
+from olive_serve.tokenizer import PromptTokenizer
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class Reconciler:
         self.routes: dict[str, str] = {}
         self.failures: dict[str, Failure] = {}
         self.chat_template = ChatTemplate()
+        self.tokenizer: PromptTokenizer
         self.since = int(time.time())
         self._problem = "serving.json is not read yet"
 
@@ -129,6 +131,7 @@ class Reconciler:
         artifact = await asyncio.to_thread(self._store.open, key)
         folder = self._store.path(artifact.key)
         self.chat_template = ChatTemplate.of_model(folder)
+        self.tokenizer = await asyncio.to_thread(PromptTokenizer, folder)
         await self._engine.start(folder)
         self.since = int(time.time())
 

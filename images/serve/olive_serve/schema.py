@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 
+from olive_serve.response_format import ResponseFormat
 from olive_serve.sampling_params import SamplingParams
 
 
@@ -34,7 +35,7 @@ def _not_empty(value: list[str]) -> list[str]:
 
 Penalty = Annotated[float, Field(ge=-2, le=2)]
 Stop = Annotated[
-    list[str],
+    list[Annotated[str, Field(max_length=1000)]],
     BeforeValidator(lambda value: [] if value is None else _as_list(value)),
     AfterValidator(_not_empty),
     Field(max_length=4),
@@ -50,15 +51,16 @@ class StreamOptions(BaseModel):
 class Sampling(BaseModel):
     """What both kinds of request have in common."""
 
-    model: str
+    model: Annotated[str, Field(max_length=253)]
     stream: bool = False
     stream_options: StreamOptions | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    seed: int | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
     stop: Stop = []
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     n: Annotated[int, Field(ge=1, le=16)] | None = None
+    response_format: ResponseFormat | None = None
     top_k: Annotated[int, Field(ge=-1)] | None = None
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None
     repetition_penalty: Annotated[float, Field(gt=0, le=2)] | None = None
@@ -81,6 +83,11 @@ class Sampling(BaseModel):
     @abstractmethod
     def alternatives(self) -> int | None:
         """How many alternatives to tell of each token; None tells nothing."""
+
+    @property
+    @abstractmethod
+    def prompt_field(self) -> str:
+        """The field that has the prompt."""
 
     @property
     def sampling(self) -> SamplingParams:
@@ -132,6 +139,10 @@ class CompletionRequest(Sampling):
     def alternatives(self) -> int | None:
         return self.logprobs
 
+    @property
+    def prompt_field(self) -> str:
+        return "prompt"
+
 
 def _joined(value: Any) -> Any:
     """OpenAI's list of content parts as one text."""
@@ -163,9 +174,6 @@ class ChatRequest(Sampling):
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     tools: Annotated[Any, _only([], because="tools are not supported")] = None
     functions: Annotated[Any, _only([], because="functions are not supported")] = None
-    response_format: Annotated[
-        Any, _only({"type": "text"}, because="only the response format text is supported")
-    ] = None
 
     @property
     def limit(self) -> int | None:
@@ -175,3 +183,7 @@ class ChatRequest(Sampling):
     @property
     def alternatives(self) -> int | None:
         return (self.top_logprobs or 0) if self.logprobs else None
+
+    @property
+    def prompt_field(self) -> str:
+        return "messages"

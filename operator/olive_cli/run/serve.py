@@ -34,6 +34,13 @@ def free(port: int) -> None:
             raise CliError(f"port {port} cannot be had ({why}); give --serve another") from None
 
 
+def _any_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 def what(name: str, spec: Spec, status: Status) -> Serving:
     """What the finished job serves: its export, with all of its adapters."""
     keys = {s.name: s.key for s in status.stages}
@@ -57,11 +64,13 @@ class Server:
     def __init__(self, what: Serving, runtime: Runtime, place: Place, port: int) -> None:
         self._what = what
         self.url = f"http://{HOST}:{port}/v1"
-        self._readyz = f"http://{HOST}:{port}/readyz"
+        health = _any_port()
+        self._readyz = f"http://{HOST}:{health}/readyz"
         self._log = place.store / ".logs" / f"{what.job}-serving.log"
         file = place.folder / SERVING_FILE
         file.write_text(what.to_json())
-        where = [f"--store={place.store}", f"--serving={file}", f"--host={HOST}", f"--port={port}"]
+        where = [f"--store={place.store}", f"--serving={file}", f"--host={HOST}"]
+        where += [f"--port={port}", f"--health-port={health}"]
         self._log.parent.mkdir(exist_ok=True)
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(

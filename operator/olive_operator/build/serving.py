@@ -9,7 +9,7 @@ from olive_operator.build.pod import STORE_PATH, Manifest, StoreMount, merged, p
 from olive_operator.config import Config
 
 CONFIG_PATH = "/etc/olive"
-PORT = 8080
+PORT, HEALTH_PORT = 8080, 8081
 DRAIN_SECONDS = 5
 GRACE_SECONDS = 45
 """More than the drain and the server's own 25 seconds for requests that run."""
@@ -63,7 +63,10 @@ def _deployment(job: JobSeen, what: Serving, store: StoreMount, config: Config) 
         "name": "serve",
         "image": config.images.serve,
         "args": ["--store", STORE_PATH, "--serving", f"{CONFIG_PATH}/{SERVING_FILE}"],
-        "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
+        "ports": [
+            {"name": "http", "containerPort": PORT, "protocol": "TCP"},
+            {"name": "health", "containerPort": HEALTH_PORT, "protocol": "TCP"},
+        ],
         "startupProbe": _probe("/readyz", period=2, failures=450),
         "readinessProbe": _probe("/readyz", period=5, failures=2),
         "livenessProbe": _probe("/healthz", period=10, failures=3),
@@ -107,7 +110,7 @@ def _deployment(job: JobSeen, what: Serving, store: StoreMount, config: Config) 
 
 def _probe(path: str, period: int, failures: int) -> Manifest:
     return {
-        "httpGet": {"path": path, "port": "http"},
+        "httpGet": {"path": path, "port": "health"},
         "periodSeconds": period,
         "failureThreshold": failures,
         "timeoutSeconds": 5,

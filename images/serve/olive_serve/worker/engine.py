@@ -9,11 +9,12 @@ from tokenizers import Tokenizer
 from olive_serve.cgroup import available_memory
 from olive_serve.engine import GenerationRequest
 from olive_serve.messages import Event, Failed
+from olive_serve.tokenizer import FILE
+from olive_serve.worker.grammar import Grammars
 from olive_serve.worker.model import NO_ADAPTER, Model, ModelInfo
 from olive_serve.worker.rows import Rows
 from olive_serve.worker.scheduler import Scheduler
 
-TOKENIZER_FILE: Final = "tokenizer.json"
 KV_SHARE: Final = 0.8
 """Of the memory left when the model is loaded; the rest is for activations and adapters."""
 KEPT_ROWS: Final = 2
@@ -25,7 +26,8 @@ class BatchEngine:
 
     def __init__(self, folder: Path, *, threads: int, max_model_len: int, max_running: int) -> None:
         info = ModelInfo.read(folder)
-        tokenizer = _tokenizer(folder)
+        text = (folder / FILE).read_text()
+        tokenizer = Tokenizer.from_str(text)
         self._model = Model(folder, info, threads=threads)
         budget = int(available_memory() * KV_SHARE) // self._model.kv_shape.bytes_per_token
         if budget < 2:
@@ -39,6 +41,7 @@ class BatchEngine:
             self._model,
             self._rows,
             tokenizer,
+            Grammars(text, vocabulary=self._model.vocabulary, ends=info.ends),
             ends=info.ends,
             max_model_len=self.max_model_len,
             max_running=max_running,
@@ -88,10 +91,3 @@ class BatchEngine:
         """Take it from new requests now, and from memory when none uses it any more."""
         if (number := self._adapters.pop(key, None)) is not None:
             self._unwanted[key] = number
-
-
-def _tokenizer(folder: Path) -> Tokenizer:
-    file = folder / TOKENIZER_FILE
-    if not file.exists():
-        raise FileNotFoundError(f"the export has no {TOKENIZER_FILE}")
-    return Tokenizer.from_file(str(file))

@@ -7,6 +7,7 @@ base changes:
   that takes each row's own adapter (native/lora_add.c). The adapters are no inputs any more.
 - How long each row is comes from two inputs, instead of from a mask that grows with every token.
 - Logits are computed for the last position of each row alone.
+- Products of the same input are one (fusion.py).
 """
 
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from typing import Final
 
 import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
+
+from olive_serve.worker.fusion import Weights, fuse
 
 DOMAIN: Final = "olive"
 ADAPTERS: Final = "adapters"
@@ -43,10 +46,12 @@ class LoraSite:
 class BatchGraph:
     """The graph as ONNX, without weights, and the sites that its LoraAdd operators name.
 
-    ``vocabulary``: how many logits there are.
+    ``weights`` are the initializers that the graph names as external but the export's files have
+    not. ``vocabulary``: how many logits there are.
     """
 
     onnx: bytes
+    weights: Weights
     sites: tuple[LoraSite, ...]
     vocabulary: int
 
@@ -62,10 +67,11 @@ def batchable(file: Path) -> BatchGraph:
     _lengths_as_inputs(graph)
     sites = _lora_as_operators(graph)
     _last_logits(graph)
+    weights = fuse(graph)
     RemoveUnusedNodesPass()(model)
     _drop_unused_inputs(graph)
     model.opset_imports[DOMAIN] = 1
-    return BatchGraph(ir.to_proto(model).SerializeToString(), sites, vocabulary)
+    return BatchGraph(ir.to_proto(model).SerializeToString(), weights, sites, vocabulary)
 
 
 def _lengths_as_inputs(graph: ir.Graph) -> None:

@@ -62,6 +62,9 @@ class Model:
         options.add_session_config_entry(
             "session.model_external_initializers_file_folder_path", str(folder)
         )
+        options.add_external_initializers(
+            list(batch.weights), [*map(ort.OrtValue.ortvalue_from_numpy, batch.weights.values())]
+        )
         self._session = ort.InferenceSession(
             batch.onnx, options, providers=["CPUExecutionProvider"]
         )

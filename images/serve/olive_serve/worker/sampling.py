@@ -1,7 +1,8 @@
 """From the logits of one position to the next token, as one request wants it.
 
-The order is vLLM's: penalties, temperature, min-p, top-k, top-p, then a draw. Log probabilities are
-of the distribution after the penalties and at temperature 1, before anything is cut off it.
+The order is vLLM's: penalties, the grammar, temperature, min-p, top-k, top-p, then a draw. Log
+probabilities are of the distribution after penalties and grammar, at temperature 1, before anything
+is cut off it.
 """
 
 from collections import Counter
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from olive_serve.sampling_params import SamplingParams
+from olive_serve.worker.grammar import Grammar
 
 Logits = NDArray[np.float32]
 
@@ -26,8 +28,11 @@ class Scores:
 class Sampler:
     """One answer's draws. Deterministic for a seed, whatever else is computed beside it."""
 
-    def __init__(self, params: SamplingParams, prompt: list[int]) -> None:
+    def __init__(
+        self, params: SamplingParams, prompt: list[int], grammar: Grammar | None = None
+    ) -> None:
         self._params = params
+        self._grammar = grammar
         self._random = np.random.default_rng(None if params.seed is None else params.seed % 2**64)
         self._output: Counter[int] = Counter()
         self._prompt = np.unique(np.array(prompt, np.int64))
@@ -35,12 +40,16 @@ class Sampler:
     def pick(self, logits: Logits) -> tuple[int, Scores | None]:
         """The next token. ``logits`` (vocabulary,) is changed in place."""
         params = self._params
-        if params.plain:
+        if params.plain and self._grammar is None:
             return int(logits.argmax()), None
         self._penalize(logits)
+        if self._grammar is not None:
+            self._grammar.restrict(logits)
         logprobs = _log_softmax(logits) if params.logprobs is not None else None
         token = int(logits.argmax()) if params.greedy else self._draw(logits)
         self._output[token] += 1
+        if self._grammar is not None:
+            self._grammar.take(token)
         if logprobs is None or params.logprobs is None:
             return token, None
         return token, Scores(float(logprobs[token]), _likeliest(logprobs, params.logprobs))
@@ -95,4 +104,5 @@ def _likeliest(logprobs: Logits, count: int) -> tuple[tuple[int, float], ...]:
         return ()
     best = np.argpartition(-logprobs, count - 1)[:count]
     best = best[np.argsort(-logprobs[best], kind="stable")]
+    best = best[np.isfinite(logprobs[best])]  # what the grammar forbids is no alternative
     return tuple((int(token), float(logprobs[token])) for token in best)

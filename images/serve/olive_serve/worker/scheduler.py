@@ -1,4 +1,4 @@
-"""Who is computed when: in each turn one token of every answer, and a part of one prompt.
+"""Who is computed when: one token of every answer, and a part of one prompt, in turns.
 
 A part is as long as ``PART_SECONDS`` allow, so a long prompt holds no answer up for longer than
 that; where several prompts are read, they take turns. Requests start in the order of their arrival,
@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 from olive_serve.engine import GenerationRequest, RequestRefused
 from olive_serve.messages import Accepted, Event, Failed, Finished, Refused, Started, Token
 from olive_serve.worker.answer import Answer, logprobs_of
+from olive_serve.worker.grammar import Grammar, Grammars
 from olive_serve.worker.rows import Row, Rows
 from olive_serve.worker.sampling import Logits, Sampler
 from olive_serve.worker.stop_strings import StopStrings
@@ -46,6 +47,7 @@ class _Reading:
     prompt: list[int]
     adapter: int
     limit: int
+    grammar: Grammar | None
     rows: list[Row] = field(default_factory=list)
 
     @property
@@ -83,6 +85,7 @@ class Scheduler:
         model: Model,
         rows: Rows,
         tokenizer: Tokenizer,
+        grammars: Grammars,
         *,
         ends: frozenset[int],
         max_model_len: int,
@@ -92,6 +95,7 @@ class Scheduler:
         self._model = model
         self._rows = rows
         self._tokenizer = tokenizer
+        self._grammars = grammars
         self._ends = ends
         self._max_model_len = max_model_len
         self._max_running = max_running
@@ -99,6 +103,7 @@ class Scheduler:
         self._waiting: deque[_Reading] = deque()
         self._reading: deque[_Reading] = deque()
         self._answers: list[Answer] = []
+        self._decode_next = True
 
     @property
     def busy(self) -> bool:
@@ -112,17 +117,23 @@ class Scheduler:
 
     def submit(self, id: int, request: GenerationRequest, adapter: int) -> Event:
         """Queue a request: Accepted or Refused."""
-        special = not request.templated
-        prompt = self._tokenizer.encode(request.prompt, add_special_tokens=special).ids
+        prompt = list(request.prompt)
         try:
             limit = answer_limit(len(prompt), request.max_tokens, self._max_model_len)
-            reading = _Reading(id, request, prompt, adapter, limit)
+            grammar = self._grammar(request)
+            reading = _Reading(id, request, prompt, adapter, limit, grammar)
             self._refuse_too_many(reading)
             self._refuse_unknown(request)
         except RequestRefused as refusal:
             return Refused(id, refusal.code, str(refusal))
         self._waiting.append(reading)
         return Accepted(id, len(prompt))
+
+    def _grammar(self, request: GenerationRequest) -> Grammar | None:
+        try:
+            return self._grammars.begin(request.grammar) if request.grammar else None
+        except ValueError as error:
+            raise RequestRefused("invalid_json_schema", str(error)) from error
 
     def _refuse_too_many(self, reading: _Reading) -> None:
         """RequestRefused for choices that could never be computed together."""
@@ -150,13 +161,16 @@ class Scheduler:
             self._end(answer)
 
     def turn(self, emit: Callable[[Event], None]) -> None:
-        """Start what may start; a token for every answer, and a part of one prompt."""
+        """Start what may start; then a token for every answer or, every other time, a part of one
+        prompt. Commands are obeyed between the two."""
         for reading in self._startable():
             emit(Started(reading.id, reading.rows[0].length))
-        if self._answers:
-            self._decode(emit)
-        if self._reading:
+        if self._reading and not (self._decode_next and self._answers):
+            self._decode_next = True
             self._read(self._reading[0], emit)
+        elif self._answers:
+            self._decode_next = False
+            self._decode(emit)
 
     def _startable(self) -> Iterator[_Reading]:
         """Strictly in order: a long request at the head is not overtaken for ever."""
@@ -223,10 +237,9 @@ class Scheduler:
                 self._rows.fill(row, reading.rows[0])
             seed = request.sampling.seed
             sampling = replace(request.sampling, seed=None if seed is None else seed + index)
-            stops = StopStrings(request.stop)
-            answers.append(
-                Answer(reading.id, index, row, Sampler(sampling, prompt), stops, reading.limit)
-            )
+            grammar = reading.grammar.copy() if reading.grammar else None
+            sampler, stops = Sampler(sampling, prompt, grammar), StopStrings(request.stop)
+            answers.append(Answer(reading.id, index, row, sampler, stops, reading.limit))
         for answer in answers:
             self._rows.answer(answer.row)
         self._answers += answers
