@@ -99,8 +99,8 @@ bench-stages: .venv/.synced images/stage/.venv/.synced ## what each stage costs,
 	@$(PY) bench/stages.py $(if $(OLIVE),--olive)
 bench-controller: .venv/.synced ## what the controller costs with JOBS="250 500 1000 2000" jobs on a real API server
 	@$(PY) bench/controller.py --jobs $(or $(JOBS),250 500 1000 2000)
-bench-serve: .venv/.synced images/stage/.venv/.synced images/serve/.venv/.synced ## how fast answers come, beside onnxruntime-genai and llama-server (built if absent: 8 minutes)
-	@PYTHONPATH=bench:operator images/serve/.venv/bin/python -m serve
+bench-serve: .venv/.synced images/stage/.venv/.synced images/serve/.venv/.synced ## how fast answers come, beside onnxruntime-genai and llama-server; SOAK=30: many clients for so many minutes
+	@PYTHONPATH=bench:operator images/serve/.venv/bin/python -m serve $(if $(SOAK),--soak $(SOAK))
 chaos: SEED := $(or $(SEED),$(shell echo $$RANDOM))
 chaos: .venv/.synced ## everything that goes wrong, at length: random plans, hostile specs, 30 minutes of faults; SEED=
 	@HYPOTHESIS_PROFILE=long $(PY) -m pytest tests/unit/test_plan_machine.py tests/unit/test_retention_machine.py --hypothesis-seed=$(SEED)

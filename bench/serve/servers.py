@@ -25,7 +25,10 @@ READY_S = 120.0
 class Server(ABC):
     """A process that answers ``POST /v1/completions``."""
 
-    ready = "/health"
+    @property
+    def ready(self) -> str:
+        """What answers 200 once the model is loaded."""
+        return f"{self.url}/health"
 
     def __init__(self, command: Sequence[str], log: Path, **env: str) -> None:
         self.log: TextIO = log.open("w")
@@ -54,7 +57,7 @@ class Server(ABC):
             if self.process.poll() is not None:
                 break
             try:
-                if httpx.get(self.url + self.ready, trust_env=False).status_code == 200:
+                if httpx.get(self.ready, trust_env=False).status_code == 200:
                     return
             except httpx.TransportError:
                 pass
@@ -71,16 +74,15 @@ class Server(ABC):
 class Ours(Server):
     """olive_serve on the store in ``folder``."""
 
-    ready = "/readyz"
-
     def __init__(self, folder: Path, threads: int, *flags: str) -> None:
-        self._port = free_port()
+        self._port, self._health_port = free_port(), free_port()
         super().__init__(
             [
                 *(str(SERVE_PYTHON), "-m", "olive_serve", "--host", "127.0.0.1"),
-                *("--port", str(self._port), "--threads", str(threads)),
+                *("--port", str(self._port), "--health-port", str(self._health_port)),
+                *("--threads", str(threads), "--max-running", str(SLOTS)),
                 *("--store", str(folder / "store"), "--serving", str(folder / "serving.json")),
-                *("--max-running", str(SLOTS), *flags),
+                *flags,
             ],
             folder / "ours.log",
             PYTHONPATH=f"{SERVE}:{ROOT / 'operator'}",
@@ -91,6 +93,21 @@ class Ours(Server):
     def port(self) -> int:
         return self._port
 
+    @property
+    def ready(self) -> str:
+        return f"{self.probes}/readyz"
+
+    @property
+    def probes(self) -> str:
+        """The address of the health port."""
+        return f"http://127.0.0.1:{self._health_port}"
+
+    def resident_bytes(self) -> int:
+        """Memory of the server and its engine."""
+        front = self.process.pid
+        engine = Path(f"/proc/{front}/task/{front}/children").read_text().split()
+        return sum(_resident(pid) for pid in (front, *map(int, engine)))
+
     def body(self, prompt: str, adapter: int | None, tokens: int) -> dict[str, Any]:
         model = "base" if adapter is None else f"a{adapter}"
         return {"model": model, "prompt": prompt, "max_tokens": tokens, "temperature": 0}
@@ -98,7 +115,7 @@ class Ours(Server):
     def _until_adapters(self) -> None:
         end = monotonic() + READY_S
         while monotonic() < end:
-            told = httpx.get(f"{self.url}/v1/olive/adapters", trust_env=False).json()["data"]
+            told = httpx.get(f"{self.probes}/v1/olive/adapters", trust_env=False).json()["data"]
             if all(adapter["state"] == "loaded" for adapter in told):
                 return
             sleep(0.1)
@@ -160,6 +177,13 @@ class GenaiLoop:
     def stop(self) -> None:
         self.process.kill()
         self.process.wait()
+
+
+def _resident(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError(f"process {pid} has no memory")
 
 
 def free_port() -> int:

@@ -169,39 +169,43 @@ class Cluster:
         found = self._custom.list_namespaced_custom_object(*GROUP, self.namespace, "artifacts")
         return [a["spec"] for a in found["items"] if a["spec"]["claim"] == claim]
 
+    @contextmanager
+    def asking(self, name: str, script: str) -> Iterator[Callable[[], str]]:
+        """Python in a pod beside a job's serving, with its URL as argument; what it has printed."""
+        service = self._core.read_namespaced_service(f"{name}-serving", self.namespace)
+        deployment = self._apps.read_namespaced_deployment(f"{name}-serving", self.namespace)
+        container = {
+            "name": "script",
+            "image": deployment.spec.template.spec.containers[0].image,
+            "command": ["python3", "-u", "-c", script, f"http://{service.spec.cluster_ip}"],
+        }
+        pod = f"{name}-asking"
+        self._core.create_namespaced_pod(self.namespace, _pod(pod, container))
+
+        def said() -> str:
+            try:
+                return str(self._core.read_namespaced_pod_log(pod, self.namespace))
+            except client.ApiException as error:
+                if error.status != 400:
+                    raise
+                return ""  # its container is not there yet
+
+        try:
+            yield said
+        finally:
+            self._core.delete_namespaced_pod(pod, self.namespace, grace_period_seconds=0)
+
     def run_script(self, name: str, claim: str, script: str) -> None:
         """Run a shell script in a pod of the stage image with the claim at /claim."""
         example = self._batch.read_namespaced_job("travel-tiny-make-model", self.namespace)
-        restricted = {
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
+        container = {
+            "name": "script",
+            "image": example.spec.template.spec.containers[0].image,
+            "command": ["sh", "-ec", script],
+            "volumeMounts": [{"name": "claim", "mountPath": "/claim"}],
         }
-        pod = {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": name},
-            "spec": {
-                "restartPolicy": "Never",
-                "automountServiceAccountToken": False,
-                "securityContext": {
-                    "runAsNonRoot": True,
-                    "runAsUser": 65532,
-                    "fsGroup": 65532,
-                    "seccompProfile": {"type": "RuntimeDefault"},
-                },
-                "containers": [
-                    {
-                        "name": "script",
-                        "image": example.spec.template.spec.containers[0].image,
-                        "command": ["sh", "-ec", script],
-                        "securityContext": restricted,
-                        "volumeMounts": [{"name": "claim", "mountPath": "/claim"}],
-                    }
-                ],
-                "volumes": [{"name": "claim", "persistentVolumeClaim": {"claimName": claim}}],
-            },
-        }
-        self._core.create_namespaced_pod(self.namespace, pod)
+        volume = {"name": "claim", "persistentVolumeClaim": {"claimName": claim}}
+        self._core.create_namespaced_pod(self.namespace, _pod(name, container, volume))
 
         def phase() -> str:
             return str(self._core.read_namespaced_pod(name, self.namespace).status.phase)
@@ -281,3 +285,29 @@ class Cluster:
     @property
     def _batch(self) -> Any:
         return client.BatchV1Api(self.api)
+
+    @property
+    def _apps(self) -> Any:
+        return client.AppsV1Api(self.api)
+
+
+def _pod(name: str, container: dict[str, Any], *volumes: dict[str, Any]) -> dict[str, Any]:
+    """Restricted, as the namespace wants it."""
+    security = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name},
+        "spec": {
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": False,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": 65532,
+                "fsGroup": 65532,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [{**container, "securityContext": security}],
+            "volumes": list(volumes),
+        },
+    }

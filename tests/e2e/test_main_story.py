@@ -14,6 +14,25 @@ PLAIN = {"fetch/model", "fetch/travel", "quantize", "export", "finetune/travel"}
 ALL = PLAIN | {"adapter/travel", "reference/travel", "evaluate/travel"}
 
 
+ASK_FOR_EVER = """
+import json, sys, urllib.request
+body = {"model": "travel", "prompt": "I have one day in Lisbon.", "max_tokens": 8}
+for number in range(10**6):
+    request = urllib.request.Request(
+        sys.argv[1] + "/v1/completions",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            json.load(answer)["choices"][0]["text"]
+        print("answer", number)
+    except Exception as error:
+        print("FAILED", number, error)
+"""
+"""Each request on a connection of its own, without a second try."""
+
+
 def answer(cluster: Cluster, name: str, model: str) -> str:
     """What a served model says to the question, with greedy decoding."""
     with cluster.served(name) as api:
@@ -88,6 +107,19 @@ def test_second_adapter_runs_only_its_own_stages_and_restarts_no_pod(
     assert cluster.serving_pods("travel") == before, "the same pod, not restarted"
     answers = {model: answer(cluster, "travel", model) for model in ("base", "travel", "food")}
     assert len(set(answers.values())) == 3, answers
+
+
+def test_new_pods_take_over_without_a_request_that_fails(cluster: Cluster, store: str) -> None:
+    before = cluster.serving_pods("travel").keys()
+    with cluster.asking("travel", ASK_FOR_EVER) as said:
+        eventually("answers", lambda: "answer 20" in said())
+        serve = {"resources": {"requests": {"cpu": "110m", "memory": "512Mi"}}}
+        both = adapter("travel"), adapter("food")
+        cluster.edit("travel", job(store, *both, gpu={"count": 0}, serve=serve))
+        eventually("new pods alone", lambda: not before & cluster.serving_pods("travel").keys())
+        answered = said().count("answer")
+        eventually("answers of the new pods", lambda: said().count("answer") > answered + 20)
+        assert "FAILED" not in said(), said()
 
 
 def test_second_job_with_the_same_base_pays_nothing_for_it(cluster: Cluster, store: str) -> None:

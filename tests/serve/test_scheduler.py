@@ -22,7 +22,7 @@ GREEDY = SamplingParams(temperature=0.0)
 REQUEST = GenerationRequest((97, 98), None, 2, GREEDY)
 TOKENIZER = Tokenizer.from_str(json.dumps(tiny_model.tokenizer()))
 BASE, END = -1, ord("!")
-GRAMMARS = Grammars(TOKENIZER.to_str(), vocabulary=tiny_model.VOCAB, ends=frozenset({END}))
+GRAMMARS = Grammars(TOKENIZER, vocabulary=tiny_model.VOCAB, ends=frozenset({END}))
 PART = 64
 """Tokens of a prompt that are read at a time: at this pace they take just as long as they may."""
 

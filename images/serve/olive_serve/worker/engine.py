@@ -26,8 +26,7 @@ class BatchEngine:
 
     def __init__(self, folder: Path, *, threads: int, max_model_len: int, max_running: int) -> None:
         info = ModelInfo.read(folder)
-        text = (folder / FILE).read_text()
-        tokenizer = Tokenizer.from_str(text)
+        tokenizer = Tokenizer.from_file(str(folder / FILE))
         self._model = Model(folder, info, threads=threads)
         budget = int(available_memory() * KV_SHARE) // self._model.kv_shape.bytes_per_token
         if budget < 2:
@@ -41,7 +40,7 @@ class BatchEngine:
             self._model,
             self._rows,
             tokenizer,
-            Grammars(text, vocabulary=self._model.vocabulary, ends=info.ends),
+            Grammars(tokenizer, vocabulary=self._model.vocabulary, ends=info.ends),
             ends=info.ends,
             max_model_len=self.max_model_len,
             max_running=max_running,

@@ -3,6 +3,7 @@
 import numpy as np
 from llguidance import LLMatcher, LLTokenizer
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
 
 Logits = NDArray[np.float32]
 
@@ -38,11 +39,14 @@ class Grammar:
 class Grammars:
     """Grammars over the tokens of one model.
 
-    ``tokenizer``: the text of its tokenizer.json. ``ends``: the tokens that end an answer.
+    ``vocabulary``: how many logits it has. ``ends``: the tokens that end an answer.
     """
 
-    def __init__(self, tokenizer: str, *, vocabulary: int, ends: frozenset[int]) -> None:
-        self._tokenizer = LLTokenizer(tokenizer, n_vocab=vocabulary, eos_token=sorted(ends))
+    def __init__(self, tokenizer: Tokenizer, *, vocabulary: int, ends: frozenset[int]) -> None:
+        known = [token for token in sorted(ends) if token < tokenizer.get_vocab_size()]
+        self._tokenizer = LLTokenizer(
+            tokenizer.to_str(), n_vocab=vocabulary, eos_token=known or None
+        )
 
     def begin(self, grammar: str) -> Grammar:
         """At the beginning of an answer. Raises ValueError for what is no grammar."""

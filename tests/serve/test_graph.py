@@ -1,0 +1,58 @@
+"""What the engine makes of an export before ONNX Runtime sees it."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import random_model
+from random_model import HIDDEN, INNER, INT8_ACTIVATIONS, LAYERS
+
+from olive_serve.worker.graph import BatchGraph, GraphRefused, batchable
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> BatchGraph:
+    folder = random_model.write(tmp_path_factory.mktemp("m") / "m", accuracy=INT8_ACTIVATIONS)
+    return batchable(folder / "model.onnx")
+
+
+def test_products_of_one_input_are_one(made: BatchGraph) -> None:
+    found = onnx.load_from_string(made.onnx).graph
+    count = Counter(node.op_type for node in found.node)
+    assert count["MatMulNBits"] == 4 * LAYERS + 1, "qkv, out, gate and up, down; the head"
+    assert count["LoraAdd"] == 4 * LAYERS
+    assert count["Split"] == LAYERS, "attention reads q, k and v where they lie"
+    assert not count["MatMul"]
+    for node in found.node:
+        if node.op_type == "GroupQueryAttention":
+            assert list(node.input[1:3]) == ["", ""]
+
+
+def test_every_place_for_a_lora_is_there_once_under_its_own_name(made: BatchGraph) -> None:
+    assert len({site.a for site in made.sites}) == len(made.sites) == 7 * LAYERS
+    used = [
+        site
+        for node in onnx.load_from_string(made.onnx).graph.node
+        for attribute in node.attribute
+        if attribute.name == "sites"
+        for site in attribute.ints
+    ]
+    assert sorted(used) == list(range(7 * LAYERS))
+
+
+def test_weights_lie_one_behind_the_other(made: BatchGraph) -> None:
+    named = {name for name in made.weights if "gate_proj" in name}
+    shapes = sorted(made.weights[name].shape for name in named)
+    assert len(named) == 2 * LAYERS
+    assert (2 * INNER, HIDDEN // 32, 16) in shapes
+    assert all(np.count_nonzero(made.weights[name]) for name in named)
+
+
+def test_a_graph_of_another_kind_is_refused(tmp_path: Path) -> None:
+    value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
+    graph = onnx.helper.make_graph([], "g", [value], [value])
+    onnx.save(onnx.helper.make_model(graph), str(tmp_path / "model.onnx"))
+    with pytest.raises(GraphRefused, match="logits"):
+        batchable(tmp_path / "model.onnx")
