@@ -6,7 +6,6 @@ A line ``MODEL TOKENS PROMPT`` is answered, greedily, with a line that says how 
 import json
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import onnxruntime_genai as og
 
@@ -14,8 +13,10 @@ import onnxruntime_genai as og
 def main() -> None:
     folder, threads = Path(sys.argv[1]), int(sys.argv[2])
     serving = json.loads((folder / "serving.json").read_text())
-    with TemporaryDirectory() as temporary:
-        model = og.Model(str(with_threads(folder / "model", threads, Path(temporary))))
+    config = og.Config(str(folder / "model"))
+    options = {"session_options": {"intra_op_num_threads": threads}}
+    config.overlay(json.dumps({"model": {"decoder": options}}))
+    model = og.Model(config)
     tokenizer, adapters = og.Tokenizer(model), og.Adapters(model)
     for adapter in serving["adapters"]:
         file = folder / "store" / adapter["key"] / "adapter.onnx_adapter"
@@ -35,17 +36,6 @@ def main() -> None:
             stream.decode(generator.get_next_tokens()[0])
             made += 1
         print(made, flush=True)
-
-
-def with_threads(model: Path, threads: int, into: Path) -> Path:
-    """The same export, told how many threads there are: genai takes that from its file alone."""
-    for file in model.iterdir():
-        if file.name != "genai_config.json":
-            (into / file.name).symlink_to(file.resolve())
-    config = json.loads((model / "genai_config.json").read_text())
-    config["model"]["decoder"]["session_options"]["intra_op_num_threads"] = threads
-    (into / "genai_config.json").write_text(json.dumps(config))
-    return into
 
 
 if __name__ == "__main__":

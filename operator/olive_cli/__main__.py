@@ -1,6 +1,7 @@
 """argv: ``kubectl olive COMMAND``, or ``kubectl-olive COMMAND``."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -33,7 +34,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
         print(change(cluster, arguments.name, arguments.command))
         return 0
-    from olive_cli.ask import Question, ask
+    from olive_cli.ask import API_KEY, NO_KEY, Question, ask
 
     question = Question(
         text=arguments.question,
@@ -41,6 +42,7 @@ def _run(arguments: argparse.Namespace) -> int:
         system=arguments.system,
         max_tokens=arguments.max_tokens,
         temperature=arguments.temperature,
+        api_key=os.environ.get(API_KEY) or NO_KEY,
     )
     for piece in ask(cluster, arguments.name, question):
         print(piece, end="", flush=True)
@@ -71,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     command("suspend", "run nothing of a job until it is resumed; what is served stays")
     command("resume", "let a suspended job go on")
     ask = command("ask", "ask the served model a question and stream its answer")
+    ask.epilog = "Where spec.serve.apiKeys asks for a key, it is taken from $OLIVE_API_KEY."
     ask.add_argument("question", metavar="QUESTION")
     ask.add_argument(
         "--model",

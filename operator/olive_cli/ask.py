@@ -12,6 +12,10 @@ from olive_cli.follow import Unreachable
 from olive_cli.forward import forwarded
 from olive_cli.view import Job, job
 
+API_KEY = "OLIVE_API_KEY"
+"""The variable with the key to ask with. Not OpenAI's own: that key is no server's of ours."""
+NO_KEY = "none"
+"""What the client sends where it is given no key; it must send one."""
 BASE = "base"
 """The name under which the model is served without any adapter."""
 
@@ -25,6 +29,7 @@ class Question:
     system: str | None = None
     max_tokens: int = 128
     temperature: float = 0.0
+    api_key: str = NO_KEY
 
 
 def ask(cluster: Cluster, name: str, question: Question) -> Iterator[str]:
@@ -61,7 +66,7 @@ def answer(url: str, model: str, question: Question) -> Iterator[str]:
     system = [{"role": "system", "content": question.system}] if question.system else []
     messages = [*system, {"role": "user", "content": question.text}]
     try:
-        with openai.OpenAI(base_url=url, api_key="none") as api:
+        with openai.OpenAI(base_url=url, api_key=question.api_key) as api:
             stream: Any = api.chat.completions.create(
                 model=model,
                 messages=messages,  # type: ignore[arg-type]
@@ -72,6 +77,8 @@ def answer(url: str, model: str, question: Question) -> Iterator[str]:
             for chunk in stream:
                 if chunk.choices and (piece := chunk.choices[0].delta.content):
                     yield piece
+    except openai.AuthenticationError:
+        raise CliError(f"the server asks for one of spec.serve.apiKeys; set {API_KEY}") from None
     except openai.APIStatusError as error:
         raise CliError(f"the server refuses ({error.status_code}): {error.message}") from None
     except openai.OpenAIError as error:

@@ -33,6 +33,13 @@ class PodDefaults:
 
 
 @dataclass(frozen=True)
+class ServeDefaults(PodDefaults):
+    """Those of serving pods; ``networkPolicy``: each serving gets one."""
+
+    networkPolicy: bool = True
+
+
+@dataclass(frozen=True)
 class ClaimDefaults:
     """The claim that is made when a job names none."""
 
@@ -105,7 +112,8 @@ class Config:
     """The operator's configuration; ``namespaces`` empty means all.
 
     A running stage without progress for ``progressDeadline`` makes its job Stalled; an image that
-    cannot be pulled for ``imagePullDeadline`` fails the attempt.
+    cannot be pulled for ``imagePullDeadline`` fails the attempt. ``gatewayAPI``: the cluster has
+    the Gateway API, and a serving may have an HTTPRoute.
     """
 
     images: Images
@@ -114,7 +122,7 @@ class Config:
     imagePullSecrets: tuple[str, ...] = ()
     cpuStage: PodDefaults = PodDefaults()
     gpuStage: PodDefaults = PodDefaults()
-    serve: PodDefaults = PodDefaults()
+    serve: ServeDefaults = ServeDefaults()
     storage: ClaimDefaults = ClaimDefaults()
     store: Retention = Retention()
     retry: Retry = Retry()
@@ -122,6 +130,7 @@ class Config:
     progressDeadline: Duration = "30m"
     imagePullDeadline: Duration = "5m"
     progressSeconds: int = 5
+    gatewayAPI: bool = False
     lease: LeaseConfig = LeaseConfig()
 
 

@@ -27,7 +27,7 @@ def sweep(claim: str, keys: Iterable[str]) -> str:
 
 
 def serving(job: str) -> str:
-    """The serving's Deployment and Service."""
+    """The serving's Deployment, its Service, and what else goes with them."""
     return f"{job}-serving"
 
 

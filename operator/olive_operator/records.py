@@ -117,6 +117,7 @@ def deployment(body: Body) -> DeploymentSeen:
         updated=status.get("updatedReplicas", 0),
         observed=status.get("observedGeneration", 0) >= body["metadata"]["generation"],
         config=next((v["configMap"]["name"] for v in volumes if "configMap" in v), ""),
+        pinned=any(_says_how_many(entry) for entry in body["metadata"].get("managedFields") or []),
     )
 
 
@@ -173,6 +174,12 @@ def applied(body: Body) -> str:
 def _arguments(pod: Body) -> list[str]:
     containers = pod.get("containers") or [{}]
     return containers[0].get("args") or []
+
+
+def _says_how_many(entry: Body) -> bool:
+    """Whether an entry of managedFields has us apply the number of replicas."""
+    ours = (entry.get("manager"), entry.get("operation")) == (labels.FIELD_MANAGER, "Apply")
+    return ours and "f:replicas" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
 
 
 def _is_claim(volume: Body) -> bool:

@@ -28,7 +28,7 @@ from olive_operator.scheduling.queue import Queue
 from olive_operator.watch.cache import Cache, JobKey
 from olive_operator.watch.informer import Watcher
 from olive_operator.watch.jobs import Jobs, in_cluster
-from olive_operator.watch.kinds import WATCHED
+from olive_operator.watch.kinds import watched
 
 log = logging.getLogger("olive.startup")
 
@@ -68,11 +68,16 @@ async def run(config: Config, liveness: str | None) -> None:
         prometheus_client.REGISTRY.register(stores.sizes)
         watchers = [
             Watcher(server, kind, where, cache, poke, jobs.doubt)
-            for kind in WATCHED.values()
+            for kind in watched(config.gatewayAPI)
             for where in config.namespaces or ("",)
         ]
+
+        async def following() -> None:
+            for watcher in watchers:
+                await watcher.follows.wait()
+
         async with _watching([jobs, *watchers], told) as listed:
-            await _work(leader, reconciler, stores, listed, told)
+            await _work(leader, reconciler, stores, listed, following, told)
 
 
 @asynccontextmanager
@@ -102,9 +107,17 @@ async def _watching(watches: Sequence[Jobs | Watcher], told: asyncio.Event) -> A
 
 
 async def _work(
-    leader: Leader, reconciler: Reconciler, stores: Stores, listed: Wait, told: asyncio.Event
+    leader: Leader,
+    reconciler: Reconciler,
+    stores: Stores,
+    listed: Wait,
+    following: Wait,
+    told: asyncio.Event,
 ) -> None:
-    """Work while the Lease is ours; when told to stop, end what is under way and give it back."""
+    """Work while the Lease is ours; when told to stop, end what is under way and give it back.
+
+    Who takes over while a watch is broken may know less than who led before: it waits for them.
+    """
     stop = asyncio.create_task(told.wait())
     for first, then in ((listed, "everything is listed"), (leader.take, "leading")):
         task = asyncio.create_task(first())
@@ -117,9 +130,12 @@ async def _work(
         task.result()
         log.info(then)
     metrics.LEADING.set(1)
+    keeping = asyncio.create_task(leader.keep())
+    follows = asyncio.create_task(following())
+    await asyncio.wait({follows, keeping, stop}, return_when=asyncio.FIRST_COMPLETED)
+    follows.cancel()
     passes = asyncio.create_task(reconciler.run())
     upkeep = asyncio.create_task(stores.run())
-    keeping = asyncio.create_task(leader.keep())
     await asyncio.wait({passes, keeping, stop}, return_when=asyncio.FIRST_COMPLETED)
     upkeep.cancel()  # wherever it is: whoever leads next goes on there
     reconciler.stop()

@@ -55,6 +55,11 @@ def with_toleration(**fields: Any) -> Manifest:
     return job(gpu={"tolerations": [fields]})
 
 
+def with_parent(**fields: Any) -> Manifest:
+    """A job that is served at this Gateway."""
+    return job(serve={"route": {"parentRefs": [fields]}})
+
+
 FULL = job(
     model={
         "source": "hf://microsoft/Phi-3.5-mini-instruct@main",
@@ -140,10 +145,19 @@ FULL = job(
         ],
     },
     serve={
-        "replicas": 2,
+        "autoscaling": {"minReplicas": 2, "maxReplicas": 8, "waitingRequests": 2},
         "resources": {
             "requests": {"cpu": 8, "memory": "8Gi"},
             "limits": {"cpu": "8000m", "memory": "12Gi"},
+        },
+        "apiKeys": {"secretRef": "travel-keys"},
+        "page": False,
+        "route": {
+            "parentRefs": [
+                {"name": "public", "namespace": "gateways", "sectionName": "https"},
+                {"name": "internal"},
+            ],
+            "hostnames": ["travel.example.com", "*.models.example.com"],
         },
     },
     gpu={
@@ -173,4 +187,5 @@ FULL = job(
     priorityClassName="batch.low",
     suspend=True,
 )
-"""Every field but workflow, storage.claim and ttlAfterFinished, which exclude others."""
+"""Every field but those that exclude others: workflow, storage.claim, serve.replicas,
+ttlAfterFinished."""

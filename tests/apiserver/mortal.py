@@ -23,7 +23,7 @@ from olive_operator.reconcile.reconciler import Reconciler
 from olive_operator.scheduling.queue import Queue
 from olive_operator.watch.cache import Cache, JobKey
 from olive_operator.watch.informer import Watcher
-from olive_operator.watch.kinds import JOBS, WATCHED
+from olive_operator.watch.kinds import JOBS, watched
 
 T = TypeVar("T")
 
@@ -117,7 +117,8 @@ async def _life(server: ApiServer, cluster: Mortal, namespace: str, config: Conf
         for key in keys:
             queue.add_after(key, after) if after else queue.add(key)
 
-    watchers = [Watcher(server, k, namespace, cache, poke) for k in (*WATCHED.values(), JOBS)]
+    kinds = [*watched(config.gatewayAPI), JOBS]
+    watchers = [Watcher(server, kind, namespace, cache, poke) for kind in kinds]
     tasks = [asyncio.create_task(watcher.run()) for watcher in watchers]
     try:
         for watcher in watchers:

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 from builders import adapter, spec
+from builders.objects import OF_SERVINGS
+from kubernetes import client
 
 from olive_contract.serial import decode
 from olive_operator.config import Config
@@ -25,9 +27,9 @@ from .test_operator import DONE, STAGES, plain
 KINDS_OF_EFFECTS = {
     *("create PersistentVolumeClaim", "create Artifact", "write the status"),
     *("create Job", "delete Job"),
-    *("apply ConfigMap", "apply Service", "apply Deployment"),
-    *("delete ConfigMap", "delete Service", "delete Deployment"),
-}
+    *(f"{does} {kind}" for does in ("apply", "delete") for kind in OF_SERVINGS),
+} - {"apply HTTPRoute", "delete HTTPRoute"}
+SCALED = {"autoscaling": {"maxReplicas": 2}}
 
 
 def tell(jobs: Jobs, node: StandInNode) -> None:
@@ -40,12 +42,12 @@ def tell(jobs: Jobs, node: StandInNode) -> None:
             raise AssertionError(f"{error}\n{node.ran}\n{pretty(jobs.status('travel'))}") from None
 
     release = node.hold("finetune/travel")
-    jobs.create("travel", spec())
+    jobs.create("travel", spec(serve=SCALED))
     comes("finetune", lambda: "finetune/travel" in node.ran)
-    jobs.edit("travel", spec(adapters=[adapter("travel", rank=4)]))
+    jobs.edit("travel", spec(serve=SCALED, adapters=[adapter("travel", rank=4)]))
     release.set()
     comes("every stage done", lambda: jobs.status("travel").get("progress") == DONE)
-    comes("the serving's children", lambda: len(children(jobs)) == 3)
+    comes("the serving's children", lambda: len(children(jobs)) == 6)
     jobs.edit("travel", plain(adapters=[adapter("travel", rank=4)]))
     comes("Ready", lambda: jobs.is_("travel", "Ready"))
     comes("none of them", lambda: children(jobs) == [])
@@ -53,10 +55,14 @@ def tell(jobs: Jobs, node: StandInNode) -> None:
 
 def children(jobs: Jobs) -> list[str]:
     """What the serving consists of."""
+    api = jobs.apps.api_client
     lists = (
         jobs.apps.list_namespaced_deployment,
         jobs.core.list_namespaced_service,
         jobs.core.list_namespaced_config_map,
+        client.PolicyV1Api(api).list_namespaced_pod_disruption_budget,
+        client.AutoscalingV2Api(api).list_namespaced_horizontal_pod_autoscaler,
+        client.NetworkingV1Api(api).list_namespaced_network_policy,
     )
     ours = "app.kubernetes.io/managed-by=olive-operator"
     found = [o for all_of in lists for o in all_of(jobs.namespace, label_selector=ours).items]

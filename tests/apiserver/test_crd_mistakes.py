@@ -18,6 +18,7 @@ from .jobs import (
     with_evaluation_data,
     with_gate,
     with_lora,
+    with_parent,
     with_toleration,
 )
 from .kubectl import Kubectl, Manifest
@@ -56,6 +57,7 @@ WRITE_SECRET = (
 WRITE_NAME = (
     'use lower-case letters, digits, "-" and ".", beginning and ending with a letter or digit'
 )
+WRITE_LABEL = 'use lower-case letters, digits and "-", beginning and ending with a letter or digit'
 WRITE_COLUMN = "the template names no column; write at least one, such as {prompt}"
 WRITE_BRACES = (
     "a brace of the template stands alone; write {column} for a column of the row, "
@@ -603,6 +605,67 @@ MISTAKES: dict[str, tuple[Manifest, str, str]] = {
         job(serve={"replicas": -1}),
         "spec.serve.replicas",
         "greater than or equal to 0",
+    ),
+    "a number beside autoscaling": (
+        job(serve={"replicas": 2, "autoscaling": {"maxReplicas": 3}}),
+        "spec.serve.replicas",
+        "autoscaling decides how many pods serve; leave replicas out, or autoscaling",
+    ),
+    "more than the most": (
+        job(serve={"autoscaling": {"minReplicas": 4, "maxReplicas": 3}}),
+        "spec.serve.autoscaling.minReplicas",
+        "minReplicas is above maxReplicas; raise maxReplicas, or lower minReplicas",
+    ),
+    "the least by itself": (
+        job(serve={"autoscaling": {"minReplicas": 4}}),
+        "spec.serve.autoscaling.maxReplicas",
+        "Required value",
+    ),
+    "autoscaling to nothing": (
+        job(serve={"autoscaling": {"minReplicas": 0, "maxReplicas": 3}}),
+        "spec.serve.autoscaling.minReplicas",
+        "greater than or equal to 1",
+    ),
+    "more pods for nobody": (
+        job(serve={"autoscaling": {"maxReplicas": 3, "waitingRequests": 0}}),
+        "spec.serve.autoscaling.waitingRequests",
+        "greater than or equal to 1",
+    ),
+    "an API key instead of a Secret": (
+        job(serve={"apiKeys": {"secretRef": "sk_4Fq"}}),
+        "spec.serve.apiKeys.secretRef",
+        WRITE_SECRET,
+    ),
+    "keys without a Secret": (
+        job(serve={"apiKeys": {}}),
+        "spec.serve.apiKeys.secretRef",
+        "Required value",
+    ),
+    "a page for yes": (job(serve={"page": "yes"}), "spec.serve.page", YES),
+    "a route from nowhere": (
+        job(serve={"route": {"parentRefs": []}}),
+        "spec.serve.route.parentRefs",
+        "should have at least 1 items",
+    ),
+    "a gateway in capitals": (
+        with_parent(name="Public"),
+        "spec.serve.route.parentRefs[0].name",
+        WRITE_NAME,
+    ),
+    "a gateway's namespace with a dot": (
+        with_parent(name="public", namespace="a.b"),
+        "spec.serve.route.parentRefs[0].namespace",
+        WRITE_LABEL,
+    ),
+    "a listener without a name": (
+        with_parent(name="public", sectionName=""),
+        "spec.serve.route.parentRefs[0].sectionName",
+        WRITE_NAME,
+    ),
+    "a host as a URL": (
+        job(serve={"route": {"parentRefs": [{"name": "a"}], "hostnames": ["https://a.b"]}}),
+        "spec.serve.route.hostnames[0]",
+        "write a host in lower-case letters, such as travel.example.com or *.example.com",
     ),
     "a number in words": (
         job(serve={"resources": {"requests": {"cpu": "two"}}}),

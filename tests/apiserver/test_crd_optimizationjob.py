@@ -97,7 +97,24 @@ DEFAULTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "evaluate": {"samples": 64, "reference": True, "data": {**DATA, "maxLength": 512}},
         },
     ),
-    "an empty serve": ({"serve": {}}, {"serve": {"replicas": 1}}),
+    "an empty serve": ({"serve": {}}, {"serve": {"page": True}}),
+    "a serving without a pod": (
+        {"serve": {"replicas": 0}},
+        {"serve": {"replicas": 0, "page": True}},
+    ),
+    "as many pods as it takes": (
+        {"serve": {"autoscaling": {"maxReplicas": 3}}},
+        {
+            "serve": {
+                "autoscaling": {"minReplicas": 1, "maxReplicas": 3, "waitingRequests": 4},
+                "page": True,
+            }
+        },
+    ),
+    "a serving at a gateway": (
+        {"serve": {"route": {"parentRefs": [{"name": "public"}]}}},
+        {"serve": {"route": {"parentRefs": [{"name": "public"}]}, "page": True}},
+    ),
     "a GPU product": (
         {"gpu": {"products": ["NVIDIA-A10"]}},
         {"gpu": {**GPU, "products": ["NVIDIA-A10"]}},

@@ -33,8 +33,14 @@ NAME = "olive-olive-operator"
 SECRET = f"hf_{uuid.uuid4().hex}"
 VALUES = [
     *("crds.install=false", "rbac.aggregate=false"),
-    *("progressSeconds=1", "retry.backoffSeconds=1", "store.retention=1s"),
+    *("progressSeconds=1", "retry.backoffSeconds=1", "store.retention=1s", "gatewayAPI=true"),
 ]
+ROUTES = Path(__file__).parent / "httproutes.yaml"
+SERVED = {
+    "autoscaling": {"maxReplicas": 2},
+    "apiKeys": {"secretRef": "hf-token"},
+    "route": {"parentRefs": [{"name": "public"}]},
+}
 NOT_SEEN = {"update olive-operator.io/optimizationjobs/finalizers"}
 """Checked by the admission plugin OwnerReferencesPermissionEnforcement, which few clusters have."""
 OF_THE_OTHERS = {
@@ -49,14 +55,20 @@ DISCOVERY = ("/api", "/apis", "/version")
 
 @pytest.fixture(scope="module")
 def apiserver() -> Iterator[Path]:
-    """With Kueue, for its kinds; the jobs here only ask whether their queue is there."""
+    """With Kueue, for its kinds; the jobs here only ask whether their queue is there.
+
+    The Gateway API is a kind by the name of HTTPRoute that nobody acts upon.
+    """
     with plane("rbac", "--kueue") as kubeconfig:
         yield kubeconfig
 
 
 @pytest.fixture(scope="module")
 def crds(apiserver: Path) -> Kubectl:
-    return with_crds(apiserver)
+    kubectl = with_crds(apiserver)
+    kubectl("apply", f"--filename={ROUTES}")
+    kubectl("wait", "--for=condition=Established", "--timeout=30s", f"--filename={ROUTES}")
+    return kubectl
 
 
 class Installed(Operator):
@@ -155,7 +167,7 @@ def live(ml: Kubectl, jobs: Jobs, node: StandInNode, asked: AuditLog) -> None:
     release = node.hold("quantize")
     denied = Report("Failed", reason=FailureClass.AUTH_DENIED, message="401 of the hub")
     node.failing["fetch/travel"] = [denied]
-    jobs.create("travel", wanted())
+    jobs.create("travel", wanted(serve=SERVED))
     log = Right(jobs.namespace, "get", "pods/log")
     eventually("progress looked for in the log", lambda: log in asked.used())
     release.set()
@@ -176,7 +188,7 @@ def live(ml: Kubectl, jobs: Jobs, node: StandInNode, asked: AuditLog) -> None:
         Report("Failed", reason=FailureClass.INPUT_MISSING, message="not there", missing=lost)
     ]
     release = node.hold("export")
-    jobs.edit("travel", wanted(rank=4, export={"head": "fp16"}))
+    jobs.edit("travel", wanted(rank=4, export={"head": "fp16"}, serve=SERVED))
     awaits(jobs, "travel", "export", "Running")
     eventually("what was lost made again", lambda: node.ran.count("quantize") == 2)
     assert "told to stop: export" in kubectl_olive(ml, "suspend")
@@ -269,7 +281,8 @@ def test_for_the_whole_cluster_it_may_do_what_it_does_and_nothing_else(
 @pytest.mark.parametrize("namespaces", [[]], ids=["all namespaces"])
 def test_roles_of_namespaces_are_the_cluster_role(release: Kubectl, helm: Helm) -> None:  # noqa: F811
     cluster = json.loads(release("get", "clusterrole", NAME, "--output=json"))
-    one = ("--set", "namespaces={ml}", "--show-only=templates/rbac.yaml", "--kube-version=1.35.4")
+    values = ("--set", "namespaces={ml},gatewayAPI=true")
+    one = (*values, "--show-only=templates/rbac.yaml", "--kube-version=1.35.4")
     rendered = yaml.safe_load_all(helm("template", "olive", CHART, *one))
     (role,) = (m for m in rendered if m["kind"] == "Role" and m["metadata"]["namespace"] == "ml")
     assert role["rules"] == cluster["rules"]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from builders.jobs import spec
-from builders.objects import NAMESPACE, Objects, Thing
+from builders.objects import NAMESPACE, OF_SERVINGS, Objects, Thing
 from builders.world import NOON
 from olive_contract.failures import FailureClass
 from olive_contract.keys import content_key
@@ -72,7 +72,7 @@ class Cluster(Objects):
         """The job is deleted; what it owns goes along."""
         uid = self.jobs[name].uid
         self.drop("OptimizationJob", name)
-        for kind in ("ConfigMap", "Service", "Deployment"):
+        for kind in OF_SERVINGS:
             for child in self.owned(kind, uid):
                 self.drop(kind, child)
         for attempt in self.owned("Job", uid):
@@ -168,8 +168,25 @@ class Cluster(Objects):
             new = replace(record.deployment or DeploymentSeen(), **fields)
             self.put("Deployment", name, replace(record, deployment=new))
 
+    def scale(self, job: str, replicas: int) -> None:
+        """Somebody else than the operator says how many serving pods there are to be."""
+        self.deploy(job, replicas=replicas, pinned=False, observed=False)
+
+    def autoscales_to(self, job: str) -> int:
+        """What an autoscaler is about to say where nobody asks anything; 0 if nothing new.
+
+        It leaves alone what has no pods at all.
+        """
+        scaler = self.real["HorizontalPodAutoscaler"].get(f"{job}-serving")
+        found = self.real["Deployment"].get(f"{job}-serving")
+        least: int = scaler.manifest["spec"]["minReplicas"] if scaler else 0
+        now = found.record.deployment.replicas if found else 0
+        return least if now not in (0, least) else 0
+
     def roll_out(self, job: str) -> None:
         """The Deployment's newest pods are ready, and no others are there."""
+        if replicas := self.autoscales_to(job):
+            self.scale(job, replicas)
         if found := self.real["Deployment"].get(f"{job}-serving"):
             n = found.record.deployment.replicas
             self.deploy(job, total=n, ready=n, updated=n, observed=True)

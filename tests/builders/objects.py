@@ -16,8 +16,13 @@ KINDS: Final = (
     "ConfigMap",
     "Service",
     "Deployment",
+    "PodDisruptionBudget",
+    "HorizontalPodAutoscaler",
+    "NetworkPolicy",
+    "HTTPRoute",
 )
 """What has a watch of its own."""
+OF_SERVINGS: Final = ("ConfigMap", *KINDS[KINDS.index("Service") :])
 
 
 @dataclass(frozen=True)

@@ -168,8 +168,17 @@ class Operator:
         known = (before.record.deployment if before else None) or DeploymentSeen()
         config = manifest["spec"]["template"]["spec"]["volumes"][1]["configMap"]["name"]
         updated = known.updated if known.config == config else 0
-        replicas = manifest["spec"]["replicas"]
-        return replace(known, replicas=replicas, observed=False, updated=updated, config=config)
+        says = manifest["spec"].get("replicas")
+        # What is not applied any more is reset, unless it has become somebody else's.
+        left = known.replicas if before and not known.pinned else 1
+        return replace(
+            known,
+            replicas=left if says is None else says,
+            pinned=says is not None,
+            observed=False,
+            updated=updated,
+            config=config,
+        )
 
     def _refuses(self, manifest: Manifest, job: str, by: str, refused: dict[Ref, str]) -> bool:
         if by not in self.refusing:

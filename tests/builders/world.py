@@ -30,7 +30,11 @@ from olive_operator.plan.graph import claim_of
 from olive_operator.records import artifact
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
-CONFIG = Config(Images("stage:1", "slim:1", "serve:1"), retry=Retry(limit=2, backoffSeconds=10))
+CONFIG = Config(
+    Images("stage:1", "slim:1", "serve:1"),
+    retry=Retry(limit=2, backoffSeconds=10),
+    gatewayAPI=True,
+)
 
 
 class World:
@@ -166,13 +170,28 @@ class World:
         """The serving Deployment becomes ready, and every adapter is loaded."""
         manifest = self.manifests[f"Deployment/{self.seen.job.name}-serving"]
         config = manifest["spec"]["template"]["spec"]["volumes"][1]["configMap"]["name"]
-        count = manifest["spec"]["replicas"]
+        says, known = manifest["spec"].get("replicas"), self.seen.deployment
+        count = says if says is not None else known.replicas if known else 1
         serving = json.loads(self.manifests[f"ConfigMap/{config}"]["data"]["serving.json"])
         self.seen = replace(
             self.seen,
-            deployment=DeploymentSeen(count, count, count, count, True, config),
+            deployment=DeploymentSeen(count, count, count, count, True, config, says is not None),
             loaded=frozenset(a["key"] for a in serving["adapters"]),
         )
+        return self.settle()
+
+    def scale(self, replicas: int, ready: int) -> "World":
+        """Somebody else than the operator has changed how many pods there are to be."""
+        assert self.seen.deployment
+        scaled = replace(
+            self.seen.deployment,
+            replicas=replicas,
+            total=replicas,
+            updated=replicas,
+            ready=ready,
+            pinned=False,
+        )
+        self.seen = replace(self.seen, deployment=scaled)
         return self.settle()
 
     # What is to be seen
@@ -232,13 +251,19 @@ class World:
             applied = {**self.seen.applied, ref: meta["annotations"][labels.APPLIED]}
             self.seen = replace(self.seen, applied=applied)
             if ref.kind == "Deployment" and self.seen.deployment:
-                deployed = replace(self.seen.deployment, observed=False)
-                self.seen = replace(self.seen, deployment=deployed)
+                self._deploy(self.seen.deployment, manifest["spec"].get("replicas"))
         for ref in what.delete:
             self._delete(ref)
         self.told += [f"{e.type} {e.reason} {e.message}" for e in what.events]
         status = Status.from_body(json.loads(json.dumps(what.status.to_body())))
         self.seen = replace(self.seen, job=replace(self.seen.job, status=status))
+
+    def _deploy(self, known: DeploymentSeen, says: int | None) -> None:
+        """As server-side apply does it: what is not applied any more is reset, if it was ours."""
+        left = 1 if known.pinned else known.replicas
+        replicas = left if says is None else says
+        deployed = replace(known, replicas=replicas, pinned=says is not None, observed=False)
+        self.seen = replace(self.seen, deployment=deployed)
 
     def _create(self, manifest: dict[str, Any]) -> None:
         name, kind = manifest["metadata"]["name"], manifest["kind"]

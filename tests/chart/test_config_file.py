@@ -67,11 +67,13 @@ def test_every_value_arrives(helm: Helm, tmp_path: Path) -> None:
             },
             nodeSelector={"pool": "gpu"},
         ),
-        serve=config.PodDefaults(
+        serve=config.ServeDefaults(
             resources={"requests": {"cpu": "4", "memory": "6Gi"}, "limits": {"cpu": 4}},
             nodeSelector={"pool": "serve"},
             tolerations=({"operator": "Exists"},),
+            networkPolicy=False,
         ),
+        gatewayAPI=True,
         storage=config.ClaimDefaults("2.5Ti", "azurefile-premium", "ReadWriteMany"),
         store=config.Retention("", "2Ti", "12h"),
         retry=config.Retry(5, 60),

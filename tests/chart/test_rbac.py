@@ -28,6 +28,11 @@ NEEDED = {
     "apps/deployments": "list watch create patch delete",
     "services": "list watch create patch delete",
     "configmaps": "list watch create patch delete",
+    # What goes with it: a drain takes one pod at a time, an autoscaler where the job asks for one,
+    # and who reaches the pods.
+    "policy/poddisruptionbudgets": "list watch create patch delete",
+    "autoscaling/horizontalpodautoscalers": "list watch create patch delete",
+    "networking.k8s.io/networkpolicies": "list watch create patch delete",
     # The claim is made once. It holds people's artifacts: it is never changed, never deleted.
     "persistentvolumeclaims": "list watch create",
     # Whether the queue that a job names is there, where Kueue is installed.
@@ -36,6 +41,13 @@ NEEDED = {
     # pod does not come, they say why.
     "events": "list create",
 }
+
+WITH_ROUTES = {
+    **NEEDED,
+    # A way in from outside, where the job asks for one.
+    "gateway.networking.k8s.io/httproutes": "list watch create patch delete",
+}
+"""Where the cluster has the Gateway API."""
 
 LEASE = "olive-olive-operator-lease"
 
@@ -66,6 +78,11 @@ def test_the_operator_may_do_what_it_needs_in_the_whole_cluster(helm: Helm) -> N
     ]
     elsewhere = [m["metadata"]["name"] for m in rendered if m["kind"] in ("Role", "RoleBinding")]
     assert elsewhere == [LEASE, LEASE]
+
+
+def test_with_the_gateway_api_it_may_make_routes(helm: Helm) -> None:
+    rendered = helm.manifests("--set", "rbac.aggregate=false", "--set", "gatewayAPI=true")
+    assert _granted(of_kind(rendered, "ClusterRole")) == WITH_ROUTES
 
 
 def test_with_namespaces_it_may_do_that_there_and_nothing_elsewhere(helm: Helm) -> None:

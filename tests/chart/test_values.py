@@ -62,6 +62,8 @@ MISTAKES = {
         "serve.nodeSelector.pool=4",
         "at '/serve/nodeSelector/pool': got number, want string",
     ),
+    "a policy in words": ("serve.networkPolicy=strict", "at '/serve/networkPolicy': got string"),
+    "an API by its name": ("gatewayAPI=v1", "at '/gatewayAPI': got string, want boolean"),
     "a port out of range": ("metrics.service.port=70000", "maximum: got 70,000, want 65,535"),
     "a monitor of no service": (
         "metrics.serviceMonitor.enabled=true,metrics.service.enabled=false",

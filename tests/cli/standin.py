@@ -12,12 +12,13 @@ from urllib.parse import parse_qs, urlsplit
 
 @dataclass
 class Asked:
-    """One request; ``kind`` is its Content-Type."""
+    """One request; ``kind`` is its Content-Type, ``key`` its Authorization."""
 
     path: str
     query: dict[str, str]
     body: Any
     kind: str = ""
+    key: str = ""
 
 
 @dataclass
@@ -47,7 +48,8 @@ def served(answer: Answer) -> Iterator[StandIn]:
         def _answer(self, body: Any) -> None:
             parts = urlsplit(self.path)
             query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-            asked = Asked(parts.path, query, body, self.headers.get("Content-Type", ""))
+            kind, key = (self.headers.get(h, "") for h in ("Content-Type", "Authorization"))
+            asked = Asked(parts.path, query, body, kind, key)
             stand_in.asked.append(asked)
             status, kind, text = answer(asked)
             self.send_response(status)

@@ -82,6 +82,21 @@ def test_a_server_that_refuses() -> None:
         list(answer(f"{server.url}/v1", "base", Question("?")))
 
 
+def test_the_key_is_sent_and_asked_for() -> None:
+    refusal = json.dumps({"error": {"message": "Give a valid API key", "type": "invalid"}})
+
+    def who(asked: Asked) -> tuple[int, str, str]:
+        if asked.key == "Bearer k1":
+            return 200, "text/event-stream", chunks("Lisbon")
+        return 401, "application/json", refusal
+
+    with served(who) as server:
+        question = Question("?", api_key="k1")
+        assert list(answer(f"{server.url}/v1", "base", question)) == ["Lisbon"]
+        with pytest.raises(CliError, match=r"one of spec.serve.apiKeys; set OLIVE_API_KEY"):
+            list(answer(f"{server.url}/v1", "base", Question("?")))
+
+
 def kubectl(folder: Path, script: str) -> list[str]:
     path = folder / "kubectl"
     path.write_text(f"#!/bin/sh\n{script}\n")

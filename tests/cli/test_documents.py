@@ -42,7 +42,7 @@ def messages(schema: Any) -> Iterator[str]:
 def test_every_field_is_described(path: tuple[str, ...]) -> None:
     section = MANIFEST.partition(f"\n## {path[0]}\n")[2].partition("\n## ")[0]
     assert section, f"docs/manifest.md has no section on {path[0]}"
-    assert len(path) == 1 or re.search(rf"`([a-z]+\.)*{path[-1]}[`.]", section)
+    assert len(path) == 1 or re.search(rf"`([a-zA-Z]+\.)*{path[-1]}[`.]", section)
 
 
 def test_the_errors_are_those_of_the_api_server() -> None:

@@ -22,6 +22,15 @@ GPU = {
     "products": ["NVIDIA-A10"],
     "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}],
 }
+SERVE = {
+    "autoscaling": {"minReplicas": 2, "maxReplicas": 8},
+    "apiKeys": {"secretRef": "travel-keys"},
+    "page": False,
+    "route": {
+        "parentRefs": [{"name": "public", "namespace": "gateways", "sectionName": "https"}],
+        "hostnames": ["travel.example.com"],
+    },
+}
 
 
 def children() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -33,6 +42,7 @@ def children() -> Iterator[tuple[str, dict[str, Any]]]:
         adapters=[adapter("travel"), {"name": "french", "source": "hf://owner/french-lora"}],
         gpu=GPU,
         storage={"size": "10Gi", "storageClassName": "fast", "accessMode": "ReadWriteMany"},
+        serve=SERVE,
     ).settle()
     world.finish("fetch/model", "fetch/calibration", "fetch/travel", "fetch/french")
     world.finish("check/quantize", "check/travel", "reference/travel")
@@ -103,9 +113,10 @@ def test_defaults_in_code_are_those_of_the_crd() -> None:
         "quantize": {"calibration": data},
         "adapters": [{"name": "a", "data": data, "lora": {}}],
         "evaluate": {"data": data, "gates": [{"metric": "f1", "min": 1}]},
-        "serve": {},
+        "serve": {"autoscaling": {"maxReplicas": 2}},
     }
     filled = _filled(schema, bare)
     assert filled["adapters"][0]["lora"]["rank"] == 16
     assert filled["evaluate"]["data"]["maxLength"] == 512
+    assert filled["serve"]["autoscaling"]["waitingRequests"] == 4
     assert Spec.from_body(bare) == Spec.from_body(filled)

@@ -18,7 +18,7 @@ def keys(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("given", ["none", "sk-firs", "sk-first2", "sk-hidden", " ", "é"])
+@pytest.mark.parametrize("given", ["none", "sk-firs", "sk-first2", "sk-hidden", "é"])
 def test_a_wrong_key_is_refused_in_openais_shape(
     job: ServedJob, start: Start, keys: Path, given: str
 ) -> None:

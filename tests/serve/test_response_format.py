@@ -63,7 +63,7 @@ def test_log_probabilities_tell_only_of_what_was_allowed(server: ServerProcess) 
     assert told
     assert told.content
     assert [token.token for token in told.content[:4]] == list("true")
-    assert all(len(token.top_logprobs) == 1 for token in told.content)
+    assert all(len(token.top_logprobs) == 1 for token in told.content[:4])
 
 
 @pytest.mark.parametrize(

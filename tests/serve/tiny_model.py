@@ -33,14 +33,14 @@ CHAT_TEMPLATE = (
 )
 
 
-def export(store: Store, *, name: str = "base") -> str:
+def export(store: Store, *, name: str = "base", template: str = CHAT_TEMPLATE) -> str:
     """Write the model as an export's artifact; its key. ``name`` makes another key, same model."""
     key = artifact_key("export", {"name": name}, {})
     with store.building(key) as folder:
         onnx.save(_graph(), str(folder / "model.onnx"))
         (folder / "genai_config.json").write_text(json.dumps(genai_config()))
         (folder / "tokenizer.json").write_text(json.dumps(tokenizer()))
-        (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer_config()))
+        (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer_config(template)))
         store.commit(folder, Artifact(key, "export", {"name": name}, {}, describe(folder)))
     return key
 
@@ -231,10 +231,10 @@ def tokenizer() -> dict[str, object]:
     }
 
 
-def tokenizer_config() -> dict[str, object]:
+def tokenizer_config(template: str = CHAT_TEMPLATE) -> dict[str, object]:
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "eos_token": "<|endoftext|>",
         "pad_token": "<|endoftext|>",
-        "chat_template": CHAT_TEMPLATE,
+        "chat_template": template,
     }

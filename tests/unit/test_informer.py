@@ -286,3 +286,23 @@ async def test_object_that_cannot_be_read_keeps_none_from_the_others(
         await informer.list_all(server, kind, "", found.cache, found.poke)
     assert found.claims() == {"good": "ReadWriteMany"}
     assert "ml/bad is none of ours: RecursionError" in caplog.text
+
+
+async def test_it_follows_only_while_the_server_has_taken_its_watch() -> None:
+    asked, gate = asyncio.Event(), asyncio.Event()
+
+    async def held(request: web.Request) -> web.StreamResponse:
+        asked.set()
+        await gate.wait()
+        return await watched(then="hangs")(request)
+
+    news = watched(("ADDED", claim("data", 2)), then="breaks off")
+    async with scripted([listed(1), news, held]) as (found, server), asyncio.timeout(20):
+        watcher = Watcher(server, CLAIM, "", found.cache, found.poke)
+        running = asyncio.create_task(watcher.run())
+        await asked.wait()
+        assert watcher.listed.is_set()
+        assert not watcher.follows.is_set()
+        gate.set()
+        await watcher.follows.wait()
+        running.cancel()

@@ -175,6 +175,25 @@ def test_deployment_and_what_was_applied() -> None:
     assert records.applied(body) == "h1"
 
 
+@pytest.mark.parametrize(
+    ("manager", "operation", "fields", "pinned"),
+    [
+        ("olive-operator", "Apply", {"f:spec": {"f:replicas": {}}}, True),
+        ("olive-operator", "Apply", {"f:spec": {"f:template": {}}}, False),
+        ("olive-operator", "Update", {"f:spec": {"f:replicas": {}}}, False),
+        ("kube-controller-manager", "Update", {"f:spec": {"f:replicas": {}}}, False),
+        ("olive-operator", "Apply", {"f:status": {"f:replicas": {}}}, False),
+    ],
+)
+def test_whose_the_number_of_replicas_is(
+    manager: str, operation: str, fields: dict[str, Any], pinned: bool
+) -> None:
+    entry = {"manager": manager, "operation": operation, "fieldsV1": fields}
+    meta = {**META, "managedFields": [{"manager": "kubectl"}, entry]}
+    body = {"metadata": meta, "spec": {"replicas": 2, "template": {"spec": {}}}}
+    assert records.deployment(body).pinned is pinned
+
+
 def test_record_of_an_artifact_with_and_without_measurements() -> None:
     spec = {"claim": "olive-store", "key": "k1", "kind": "evaluate"}
     body = {"metadata": META, "spec": {**spec, "metrics": {"f1": 0.5, "perplexity": 9}}}

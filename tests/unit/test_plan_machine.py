@@ -13,6 +13,7 @@ from typing import Any
 
 from builders import NOON, adapter
 from builders.cluster import ELSEWHERE, Cluster
+from builders.objects import OF_SERVINGS
 from builders.passes import Conflict, Operator
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -59,6 +60,8 @@ CHANGES: tuple[dict[str, Any], ...] = (
     {"evaluate": {"gates": [{"metric": "perplexity", "max": 7}]}},
     {"serve": None},
     {"serve": {}},
+    {"serve": {"autoscaling": {"minReplicas": 2, "maxReplicas": 3}}},
+    {"serve": {"route": {"parentRefs": [{"name": "public"}]}}},
     {"gpu": {"count": 0}},
     {"gpu": {"count": 2}},
     {"storage": {}},
@@ -131,6 +134,11 @@ class Machine(RuleBasedStateMachine):
     @rule(name=st.sampled_from(NAMES), replicas=st.integers(0, 2))
     def scale(self, name: str, replicas: int) -> None:
         self.edit(name, {"serve": {"replicas": replicas}})
+
+    @rule(name=st.sampled_from(NAMES), replicas=st.integers(1, 3))
+    def others_scale(self, name: str, replicas: int) -> None:
+        """An autoscaler does, or a person: where the spec says how many, in vain."""
+        self.cluster.scale(name, replicas)
 
     @rule(name=st.sampled_from(NAMES))
     def annotate_retry(self, name: str) -> None:
@@ -329,8 +337,9 @@ class Machine(RuleBasedStateMachine):
                 job.generation,
             )
             if said_of_it and job.spec.serve and not (self.blind or self.cluster.behind):
-                found = self.cluster.real["Deployment"][f"{name}-serving"].record
-                assert found.deployment.replicas == job.spec.serve.replicas
+                found = self.cluster.real["Deployment"][f"{name}-serving"].record.deployment
+                wanted = job.spec.serve.replicas
+                assert wanted is None or wanted == found.replicas or not found.pinned
 
     def teardown(self) -> None:
         """The faults stop, and every job comes to its end."""
@@ -353,7 +362,22 @@ class Machine(RuleBasedStateMachine):
             assert not self.cluster.under_way(name)
             assert status.observedGeneration == job.generation
             self._is_true(name)
+            self._has_just_the_children_that_are_asked_for(name)
         assert self.cluster.jobs or not self.cluster.attempts()
+
+    def _has_just_the_children_that_are_asked_for(self, name: str) -> None:
+        job = self.cluster.jobs[name]
+        there = {k for k in OF_SERVINGS if self.cluster.owned(k, job.uid)}
+        if job.status.serving is None:
+            assert there == set()
+            return
+        serve, optional = job.spec.serve, {"HorizontalPodAutoscaler", "HTTPRoute"}
+        assert serve is not None
+        asked = {"HorizontalPodAutoscaler": serve.autoscaling, "HTTPRoute": serve.route}
+        assert there == {k for k in OF_SERVINGS if k not in optional or asked[k] is not None}
+        found = self.cluster.real["Deployment"][f"{name}-serving"].record.deployment
+        if serve.replicas is not None:
+            assert found.replicas == serve.replicas
 
     def _comes_further(self) -> bool:
         """One step of whoever has one to take; whether anybody had."""
@@ -385,9 +409,10 @@ class Machine(RuleBasedStateMachine):
     def _rolls_out(self, name: str) -> bool:
         found = self.cluster.real["Deployment"].get(f"{name}-serving")
         seen = found.record.deployment if found else None
-        return seen is not None and not (
+        rolled_out = seen is not None and (
             seen.observed and seen.replicas == seen.ready == seen.total == seen.updated
         )
+        return seen is not None and (not rolled_out or bool(self.cluster.autoscales_to(name)))
 
     def _is_true(self, name: str) -> None:
         """The status tells what is there."""

@@ -18,9 +18,10 @@ from olive_serve.errors import ApiError, of_unavailable, of_validation
 from olive_serve.logs import fields
 from olive_serve.metrics import Metrics
 from olive_serve.reconcile import Reconciler
-from olive_serve.response_format import SchemaRefused
+from olive_serve.response_format import ResponseFormat, SchemaRefused
 from olive_serve.schema import ChatRequest, CompletionRequest
 from olive_serve.tokenizer import PromptTooLong
+from olive_serve.tool_use import ToolsRefused, ToolUse
 
 log = logging.getLogger(__name__)
 Body = TypeVar("Body", bound=BaseModel)
@@ -68,29 +69,38 @@ class Api:
         """``POST /v1/chat/completions``."""
         body = await _parse(request, ChatRequest)
         self._need_ready()
+        template = self._reconciler.chat_template
         try:
-            prompt = self._reconciler.chat_template.render(
-                [m.for_template() for m in body.messages]
-            )
+            use = body.tool_use(template.calls) if body.offered else None
+            prompt = template.render(body.turns, [tool.for_template() for tool in body.offered])
         except ChatTemplateError as error:
-            raise ApiError(400, "invalid_messages", str(error), param="messages") from error
-        return await self._generate(request, body, prompt)
+            code = f"invalid_{error.param}"
+            raise ApiError(400, code, str(error), param=error.param) from error
+        return await self._generate(request, body, prompt, use)
 
     async def _generate(
-        self, request: Request, body: CompletionRequest | ChatRequest, prompt: str
+        self,
+        request: Request,
+        body: CompletionRequest | ChatRequest,
+        prompt: str,
+        use: ToolUse | None = None,
     ) -> Response:
-        adapter = self._resolve(body.model)
+        self._resolve(body.model)
         if len(self._engine.occupancy.waiting) >= self._max_waiting:
             message = f"{self._max_waiting} requests are waiting already; try again later."
             raise ApiError(429, "engine_overloaded", message, retry_after=1)
         try:
-            grammar = await body.response_format.grammar() if body.response_format else None
+            grammar = await _grammar(body.response_format, use)
             tokens = await self._reconciler.tokenizer.encode(
                 prompt,
                 templated=isinstance(body, ChatRequest),
                 context=self._engine.max_model_len,
             )
-            exchange = Exchange(self._engine, self._metrics, body, tokens, adapter, grammar)
+            # Only now: meanwhile the name may have come to stand for another adapter.
+            adapter = self._resolve(body.model)
+            exchange = Exchange(self._engine, self._metrics, body, tokens, adapter, grammar, use)
+        except ToolsRefused as error:
+            raise ApiError(400, "invalid_tools", str(error), param=error.param) from error
         except SchemaRefused as error:
             message = f"response_format: {error}"
             raise ApiError(400, "invalid_json_schema", message, param="response_format") from error
@@ -152,6 +162,12 @@ class Api:
         noted = fields(path=request.url.path, status=error.status, code=error.code)
         log.info("request refused", extra=noted)
         return JSONResponse(error.body, error.status, error.headers)
+
+
+async def _grammar(form: ResponseFormat | None, use: ToolUse | None) -> str | None:
+    if use is not None:
+        return await use.grammar(form)
+    return None if form is None else await form.grammar()
 
 
 async def _parse(request: Request, to: type[Body]) -> Body:

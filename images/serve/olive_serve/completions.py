@@ -26,12 +26,17 @@ from olive_serve.metrics import Metrics
 from olive_serve.record import CLIENT_GONE, Record
 from olive_serve.responses import Answer, Choice, sse
 from olive_serve.schema import ChatRequest, CompletionRequest
+from olive_serve.tool_calls import ToolCall
+from olive_serve.tool_use import ToolUse
 
 T = TypeVar("T")
 
 
 class Exchange:
-    """A request and its answer. ``adapter`` is the key that its model's name stands for."""
+    """A request and its answer. ``adapter`` is the key that its model's name stands for.
+
+    ``use``: of tools; the answer may then have calls of them.
+    """
 
     def __init__(
         self,
@@ -41,18 +46,20 @@ class Exchange:
         prompt: tuple[int, ...],
         adapter: str | None,
         grammar: str | None,
+        use: ToolUse | None,
     ) -> None:
         self._metrics = metrics
         self._body = body
         self._answer = Answer(body.model, chat=isinstance(body, ChatRequest))
         self._record = Record(metrics, body.model)
+        self._readers = [use.reader() for _ in range(body.choices)] if use else []
         self._generation = engine.submit(
             GenerationRequest(
                 prompt=prompt,
                 adapter=adapter,
                 max_tokens=body.limit,
                 sampling=body.sampling,
-                stop=tuple(body.stop),
+                stop=(*body.stop, *(use.stop if use else ())),
                 n=body.choices,
                 grammar=grammar,
             )
@@ -99,6 +106,9 @@ class Exchange:
                 for choice in range(self._body.choices):
                     yield sse(answer.opening(choice))
             async for item in self._items():
+                if isinstance(item, ToolCall):
+                    yield sse(answer.call(item))
+                    continue
                 if isinstance(item, Delta):
                     if item.text or item.logprobs:
                         yield sse(answer.chunk(item))
@@ -114,11 +124,15 @@ class Exchange:
         else:
             yield sse("[DONE]")
 
-    async def _items(self) -> AsyncIterator[Delta | Finish]:
+    async def _items(self) -> AsyncIterator[Delta | ToolCall | Finish]:
         try:
             async for item in self._generation:
                 self._record.note(item)
-                yield item
+                if self._readers:
+                    for each in self._readers[item.choice].read(item):
+                        yield each
+                else:
+                    yield item
         except EXPECTED as error:
             raise api_error(error, self._body) from error
 
@@ -159,9 +173,13 @@ def _param(code: RefusalCode, body: CompletionRequest | ChatRequest) -> str:
     fields = {
         "too_many_choices": "n",
         "unknown_token": "logit_bias",
-        "invalid_json_schema": "response_format",
+        "invalid_json_schema": "tools" if _with_tools(body) else "response_format",
     }
     return fields.get(code, body.prompt_field)
+
+
+def _with_tools(body: CompletionRequest | ChatRequest) -> bool:
+    return isinstance(body, ChatRequest) and bool(body.offered)
 
 
 class ClientGone(Exception):  # noqa: N818 - nothing went wrong here

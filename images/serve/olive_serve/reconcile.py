@@ -131,8 +131,8 @@ class Reconciler:
         artifact = await asyncio.to_thread(self._store.open, key)
         folder = self._store.path(artifact.key)
         self.chat_template = ChatTemplate.of_model(folder)
-        self.tokenizer = await asyncio.to_thread(PromptTokenizer, folder)
         await self._engine.start(folder)
+        self.tokenizer = await asyncio.to_thread(PromptTokenizer, folder)
         self.since = int(time.time())
 
     async def _reconcile_adapters(self, serving: Serving) -> None:

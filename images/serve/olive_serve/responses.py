@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from olive_serve.engine import Delta, Finish, FinishReason, TokenLogprob, TokenLogprobs, Usage
+from olive_serve.tool_calls import ToolCall
 
 
 @dataclass
@@ -15,13 +16,16 @@ class Choice:
     """What one choice has come to."""
 
     text: str = ""
+    calls: list[ToolCall] = field(default_factory=list)
     logprobs: list[TokenLogprobs] = field(default_factory=list)
     reason: FinishReason | None = None
 
-    def take(self, item: Delta | Finish) -> None:
+    def take(self, item: Delta | ToolCall | Finish) -> None:
         """A further piece of it."""
         if isinstance(item, Finish):
             self.reason = item.reason
+        elif isinstance(item, ToolCall):
+            self.calls.append(item)
         else:
             self.text += item.text
             self.logprobs += item.logprobs
@@ -36,6 +40,7 @@ class Answer:
         self._model = model
         self._created = int(time.time())
         self._told: dict[int, int] = {}
+        self._called: set[int] = set()
 
     def whole(self, choices: list[Choice], usage: Usage) -> dict[str, Any]:
         """The answer in one piece."""
@@ -43,10 +48,8 @@ class Answer:
         bodies = [
             self._choice(
                 index,
-                {"message": {"role": "assistant", "content": choice.text}}
-                if self.chat
-                else {"text": choice.text},
-                choice.reason,
+                {"message": _message(choice)} if self.chat else {"text": choice.text},
+                _reason(choice.reason, called=bool(choice.calls)),
                 self._logprobs(index, choice.logprobs),
             )
             for index, choice in enumerate(choices)
@@ -62,9 +65,16 @@ class Answer:
         logprobs = self._logprobs(delta.choice, delta.logprobs)
         return self._chunk(delta.choice, {"content": delta.text}, delta.text, None, logprobs)
 
+    def call(self, call: ToolCall) -> dict[str, Any]:
+        """A chat's chunk that is a call."""
+        self._called.add(call.choice)
+        delta = {"tool_calls": [{"index": call.index, **_call(call)}]}
+        return self._chunk(call.choice, delta, "", None)
+
     def last(self, finish: Finish) -> dict[str, Any]:
         """The chunk that says why a choice ended."""
-        return self._chunk(finish.choice, {}, "", finish.reason)
+        reason = _reason(finish.reason, called=finish.choice in self._called)
+        return self._chunk(finish.choice, {}, "", reason)
 
     def usage_chunk(self, usage: Usage) -> dict[str, Any]:
         """The chunk after the last, for ``include_usage``."""
@@ -77,9 +87,9 @@ class Answer:
     def _chunk(
         self,
         choice: int,
-        delta: dict[str, str],
+        delta: dict[str, Any],
         text: str,
-        reason: FinishReason | None,
+        reason: str | None,
         logprobs: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         content = {"delta": delta} if self.chat else {"text": text}
@@ -89,7 +99,7 @@ class Answer:
         self,
         index: int,
         content: dict[str, Any],
-        reason: FinishReason | None,
+        reason: str | None,
         logprobs: dict[str, Any] | None,
     ) -> dict[str, Any]:
         return {"index": index, **content, "logprobs": logprobs, "finish_reason": reason}
@@ -118,6 +128,23 @@ class Answer:
     def _object(self, kind: str, choices: list[Any], **more: Any) -> dict[str, Any]:
         named = {"id": self.id, "object": kind, "created": self._created, "model": self._model}
         return {**named, "choices": choices, **more}
+
+
+def _message(choice: Choice) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": choice.text}
+    if choice.calls:
+        message["content"] = choice.text or None
+        message["tool_calls"] = [*map(_call, choice.calls)]
+    return message
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    function = {"name": call.name, "arguments": call.arguments}
+    return {"id": call.id, "type": "function", "function": function}
+
+
+def _reason(reason: FinishReason | None, *, called: bool) -> str | None:
+    return "tool_calls" if called and reason == "stop" else reason
 
 
 def _scored(token: TokenLogprob) -> dict[str, Any]:

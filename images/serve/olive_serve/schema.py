@@ -6,12 +6,24 @@ top_p 1, 16 tokens for a completion, and for a chat as many as fit.
 """
 
 from abc import abstractmethod
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from olive_serve.response_format import ResponseFormat
 from olive_serve.sampling_params import SamplingParams
+from olive_serve.tool_calls import CallFormat
+from olive_serve.tool_use import ToolUse
+from olive_serve.tools import NamedTool, Tool, ToolChoice, Tools
+from olive_serve.turns import Message
 
 
 def _only(*values: Any, because: str) -> BeforeValidator:
@@ -144,27 +156,6 @@ class CompletionRequest(Sampling):
         return "prompt"
 
 
-def _joined(value: Any) -> Any:
-    """OpenAI's list of content parts as one text."""
-    if not isinstance(value, list):
-        return value
-    if any(not isinstance(p, dict) or p.get("type") != "text" for p in value):
-        raise ValueError("only text can be read")
-    return "".join(str(part.get("text", "")) for part in value)
-
-
-class Message(BaseModel):
-    """One turn of a chat."""
-
-    role: Literal["system", "developer", "user", "assistant"]
-    content: Annotated[str, BeforeValidator(_joined)]
-
-    def for_template(self) -> dict[str, str]:
-        """As chat templates know it: OpenAI's ``developer`` is their ``system``."""
-        role = "system" if self.role == "developer" else self.role
-        return {"role": role, "content": self.content}
-
-
 class ChatRequest(Sampling):
     """``POST /v1/chat/completions``."""
 
@@ -172,8 +163,50 @@ class ChatRequest(Sampling):
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
-    tools: Annotated[Any, _only([], because="tools are not supported")] = None
-    functions: Annotated[Any, _only([], because="functions are not supported")] = None
+    tools: Tools = None
+    tool_choice: ToolChoice = None
+    parallel_tool_calls: bool | None = None
+    functions: Annotated[Any, _only([], because="functions are not supported; tools are")] = None
+
+    @field_validator("tool_choice")
+    @classmethod
+    def _can_be_chosen(cls, choice: ToolChoice, info: ValidationInfo) -> ToolChoice:
+        if choice in (None, "none", "auto") or "tools" not in info.data:
+            return choice
+        tools = [tool.function.name for tool in info.data["tools"] or []]
+        if not tools:
+            raise ValueError("there are no tools")
+        if isinstance(choice, NamedTool) and choice.function.name not in tools:
+            raise ValueError(f"there is no tool of the name {choice.function.name[:64]}")
+        form = info.data.get("response_format")
+        if form is not None and form.type != "text":
+            raise ValueError("a call that is required leaves no room for a response_format")
+        return choice
+
+    @property
+    def offered(self) -> list[Tool]:
+        """The tools that the model is told of."""
+        return [] if self.tool_choice == "none" else self.tools or []
+
+    def tool_use(self, format: CallFormat) -> ToolUse:
+        """What the answer may or must call, in the way that the model writes calls."""
+        tools, choice = self.offered, self.tool_choice
+        single = self.parallel_tool_calls is False or not format.several
+        if isinstance(choice, NamedTool):
+            tools = [tool for tool in tools if tool.function.name == choice.function.name]
+            single = True
+        required = choice not in (None, "auto")
+        return ToolUse(tuple(tools), required=required, single=single, format=format)
+
+    @property
+    def turns(self) -> list[dict[str, Any]]:
+        """The messages as chat templates know them: a tool's has the name of its function too."""
+        names = {call.id: call.function.name for m in self.messages for call in m.tool_calls or []}
+        turns = [message.for_template() for message in self.messages]
+        for turn in turns:
+            if name := names.get(turn.get("tool_call_id", "")):
+                turn["name"] = name
+        return turns
 
     @property
     def limit(self) -> int | None:

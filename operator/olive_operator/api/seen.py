@@ -171,7 +171,7 @@ class DeploymentSeen:
     """The serving Deployment: replicas asked for, there at all, ready, and of the newest kind.
 
     ``observed``: the numbers are of the newest spec. ``config``: the ConfigMap that its newest pods
-    mount.
+    mount. ``pinned``: how many are asked for is what we have applied; nobody has changed it since.
     """
 
     replicas: int = 0
@@ -180,6 +180,7 @@ class DeploymentSeen:
     updated: int = 0
     observed: bool = False
     config: str = ""
+    pinned: bool = False
 
 
 @dataclass(frozen=True)

@@ -112,9 +112,46 @@ class Evaluate:
 
 
 @dataclass(frozen=True)
+class Autoscaling:
+    """Pods by load: more where on average more than ``waitingRequests`` wait in one."""
+
+    maxReplicas: int
+    minReplicas: int = 1
+    waitingRequests: int = 4
+
+
+@dataclass(frozen=True)
+class ApiKeys:
+    """The Secret whose values are the keys; it is mounted, and read by the server only."""
+
+    secretRef: str
+
+
+@dataclass(frozen=True)
+class ParentRef:
+    """A Gateway, or a listener of one (``sectionName``); in the job's namespace if none is told."""
+
+    name: str
+    namespace: str | None = None
+    sectionName: str | None = None
+
+
+@dataclass(frozen=True)
+class Route:
+    parentRefs: tuple[ParentRef, ...]
+    hostnames: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Serve:
-    replicas: int = 1
+    """``replicas`` None: one to begin with, and then as many as whoever scales it says."""
+
+    replicas: int | None = None
+    autoscaling: Autoscaling | None = None
     resources: dict[str, Any] = field(default_factory=dict)
+    apiKeys: ApiKeys | None = None
+    page: bool = True
+    route: Route | None = None
 
 
 @dataclass(frozen=True)

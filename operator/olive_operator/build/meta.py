@@ -35,6 +35,11 @@ def metadata(
     return meta
 
 
+def serving_selector(job: JobSeen) -> dict[str, str]:
+    """The labels by which a job's serving pods are found."""
+    return {labels.JOB: job.name, labels.COMPONENT: "serving"}
+
+
 def common(component: str) -> dict[str, str]:
     """The labels of everything that the operator makes."""
     return {

@@ -126,12 +126,16 @@ class ApiServer:
             await asyncio.sleep(backoff.next(failure.retry_after))
 
     async def stream(
-        self, path: str, query: Query, accept: str, silence: float
+        self, path: str, query: Query, accept: str, silence: float, opened: Callable[[], None]
     ) -> AsyncIterator[Body]:
-        """The events of a watch until the server ends it. ApiError after ``silence`` seconds."""
+        """The events of a watch until the server ends it. ApiError after ``silence`` seconds.
+
+        ``opened`` is called when the server has taken it: from then on, what happens is told.
+        """
         limits = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=silence)
         try:
             response = await self._send("GET", path, None, query, JSON, accept, limits)
+            opened()
             async with response:
                 async for line in response.content:
                     yield _decoded(line)

@@ -19,6 +19,10 @@ _PATHS: Final[Mapping[str, str]] = {
     "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
     "Service": "/api/v1/namespaces/{}/services",
     "ConfigMap": "/api/v1/namespaces/{}/configmaps",
+    "PodDisruptionBudget": "/apis/policy/v1/namespaces/{}/poddisruptionbudgets",
+    "HorizontalPodAutoscaler": "/apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers",
+    "NetworkPolicy": "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies",
+    "HTTPRoute": "/apis/gateway.networking.k8s.io/v1/namespaces/{}/httproutes",
     "PersistentVolumeClaim": "/api/v1/namespaces/{}/persistentvolumeclaims",
     "Pod": "/api/v1/namespaces/{}/pods",
     "Event": "/api/v1/namespaces/{}/events",
@@ -68,7 +72,7 @@ class Cluster(Protocol):
         """Why this LocalQueue of Kueue cannot be used, empty if it can."""
 
     async def served(self, address: str) -> frozenset[str] | None:
-        """Keys of what the serving pod at ``address`` has loaded; None: no answer."""
+        """Keys of the adapters that the pod at ``address`` has loaded; None: no answer."""
 
 
 class KubernetesCluster:
@@ -179,13 +183,14 @@ class KubernetesCluster:
     async def served(self, address: str) -> frozenset[str] | None:
         try:
             # Whoever may make pods may answer here: it leads nowhere else, and not for long.
-            address = f"http://{address}/v1/models"
+            address = f"http://{address}/v1/olive/adapters"
             async with self._http.get(address, allow_redirects=False) as response:
                 text = b""
                 async for part in response.content.iter_any():
                     if len(text := text + part) > _MODELS_BYTES:
                         return None
-                return frozenset(model["root"] for model in json.loads(text)["data"])
+                adapters = json.loads(text)["data"]
+                return frozenset(a["key"] for a in adapters if a["state"] == "loaded")
         except (TimeoutError, aiohttp.ClientError, KeyError, TypeError, ValueError):
             return None
 

@@ -59,7 +59,8 @@ def plan(seen: Seen, config: Config, now: datetime) -> Plan:
     states = gates.judged(seen.job.spec, [step.status for step in found.steps.values()])
     target = serve.target(seen, states)
     serving = serve.status(seen, target)
-    apply = children.serving(seen, target, config)
+    parts = children.serving(seen, target, config)
+    apply = children.outdated(seen, parts)
     # What is yet to be applied nobody has seen roll out.
     answers = not apply and bool(
         target and serving and serve.answers(seen, target.serving, serving)
@@ -72,6 +73,7 @@ def plan(seen: Seen, config: Config, now: datetime) -> Plan:
         serving,
         answers,
         children.refused(seen, (*claim, *apply)),
+        serve.unrouted(seen, config),
         now,
     )
     wanted = children.attempts(stages, found, config)
@@ -83,7 +85,7 @@ def plan(seen: Seen, config: Config, now: datetime) -> Plan:
         delete=(
             *children.obsolete(wanted, found),
             *children.lost(found),
-            *children.unserved(seen, target),
+            *children.unserved(seen, target, parts),
         ),
         events=tuple(events(before, after)),
         again=min(

@@ -103,16 +103,26 @@ def lost(found: Round) -> list[Ref]:
 
 
 def serving(seen: Seen, target: Target | None, config: Config) -> tuple[Manifest, ...]:
-    """The serving's children as far as they differ from what was last applied."""
+    """All that the serving consists of."""
     if target is None:
         return ()
     mount = _mount(target.claim, seen, config)
-    manifests = build.serving(seen.job, target.serving, mount, config)
     return tuple(
-        m
-        for m in manifests
-        if seen.applied.get(Ref.of(m)) != m["metadata"]["annotations"][labels.APPLIED]
+        build.serving(seen.job, target.serving, mount, serve.wanted_replicas(seen), config)
     )
+
+
+def outdated(seen: Seen, wanted: Iterable[Manifest]) -> tuple[Manifest, ...]:
+    """Those of the serving's children that differ from what was last applied, or from what is there
+    where somebody else may have changed that."""
+
+    def differs(child: Manifest) -> bool:
+        notes = child["metadata"]["annotations"]
+        if seen.applied.get(Ref.of(child)) != notes[labels.APPLIED]:
+            return True
+        return child["kind"] == "Deployment" and serve.scaled_by_others(seen, child["spec"])
+
+    return tuple(child for child in wanted if differs(child))
 
 
 def refused(seen: Seen, wanted: Iterable[Manifest]) -> str:
@@ -121,11 +131,12 @@ def refused(seen: Seen, wanted: Iterable[Manifest]) -> str:
     return "; ".join(f"{ref.kind} {ref.name}: {seen.refused[ref]}" for ref in refs)
 
 
-def unserved(seen: Seen, target: Target | None) -> list[Ref]:
-    """Children of a serving that is no longer wanted, or of the model that was served before."""
-    if target is None:  # what mounts goes before what is mounted
-        return sorted(seen.applied, key=lambda ref: ref.kind != "Deployment")
-    if not serve.rolled_out(seen, target.serving):
-        return []
-    config = names.serving_config(seen.job.name, target.serving.model)
-    return [ref for ref in seen.applied if ref.kind == "ConfigMap" and ref.name != config]
+def unserved(seen: Seen, target: Target | None, wanted: Iterable[Manifest]) -> list[Ref]:
+    """The serving's children that are no longer ``wanted``.
+
+    What the model that was served before is told by stays until its last pod is gone.
+    """
+    current = {Ref.of(child) for child in wanted}
+    stays = target is not None and not serve.rolled_out(seen, target.serving)
+    gone = [r for r in seen.applied if r not in current and not (stays and r.kind == "ConfigMap")]
+    return sorted(gone, key=lambda ref: ref.kind != "Deployment")  # it mounts the others

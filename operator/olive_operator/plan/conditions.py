@@ -15,6 +15,14 @@ from olive_operator.plan.retries import POLICY
 
 _GATE_ADVICE = "change the gate or the training; what is served stays as it is"
 
+_NO_ROUTES = (
+    "spec.serve.route asks for an HTTPRoute, and the operator was not told that the cluster has "
+    "the Gateway API; set gatewayAPI in the chart's values, or leave route out. The model is "
+    "being served inside the cluster"
+)
+_HALTED = frozenset({REFUSED, "RouteUnavailable"})
+"""Reasons for which no stage stands still, and yet only a person can bring what is missing."""
+
 MESSAGE_LIMIT = 4096
 """Characters of a condition's message; the CRD allows more, people read less."""
 
@@ -29,12 +37,18 @@ class Summary:
 
 
 def summary(
-    stages: Sequence[StageStatus], suspended: bool, serves: bool, answers: bool, refused: str
+    stages: Sequence[StageStatus],
+    suspended: bool,
+    serves: bool,
+    answers: bool,
+    refused: str,
+    unrouted: bool,
 ) -> Summary:
     """What the stages and the serving come to.
 
     ``serves``: a serving is asked for. ``refused``: what the API server does not take, beside
-    attempts; empty if there is nothing.
+    attempts; empty if there is nothing. ``unrouted``: the serving cannot have the route that is
+    asked for.
     """
     left = [s for s in stages if s.state != State.SUCCEEDED]
     if suspended and any(s.reason == "Suspended" for s in left):
@@ -56,6 +70,8 @@ def summary(
         return Summary(Phase.PENDING, "StagesWaiting", _names(left, "to be done"))
     if not serves:
         return Summary(Phase.READY, "Completed", "every stage is done")
+    if answers and unrouted:
+        return Summary(Phase.PENDING, "RouteUnavailable", _NO_ROUTES)
     if answers:
         return Summary(Phase.READY, "Serving", "the model and its adapters are being served")
     return Summary(
@@ -72,7 +88,7 @@ def conditions(
 ) -> tuple[Condition, ...]:
     """The three conditions; a transition time changes only with the status it belongs to."""
     ready = found.phase == Phase.READY
-    halted = found.phase == Phase.FAILED or found.reason == REFUSED
+    halted = found.phase == Phase.FAILED or found.reason in _HALTED
     stalled = halted or any(_stuck(s) for s in stages)
     wanted = (
         ("Ready", ready),

@@ -7,6 +7,7 @@ passed, and it brings every adapter that is served now and still wanted.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from olive_contract.serving import ServedAdapter, Serving
 from olive_operator import names
@@ -18,6 +19,7 @@ from olive_operator.api.status import (
     StageStatus,
     State,
 )
+from olive_operator.config import Config
 from olive_operator.plan.graph import claim_of
 
 
@@ -101,19 +103,53 @@ def status(seen: Seen, target: Target | None) -> ServingStatus | None:
     )
 
 
+def wanted_replicas(seen: Seen) -> int | None:
+    """How many pods the Deployment is to ask for; None: it does not say, as somebody else does.
+
+    What we stop to apply is reset to 1. So where an autoscaler takes over from us, the number that
+    is there is applied on until it has changed it, and by that made it its own (docs/adr/0020).
+    """
+    serve, found = seen.job.spec.serve, seen.deployment
+    if serve is None or serve.autoscaling is None:
+        return serve.replicas if serve else None
+    if found is None or not found.pinned:
+        return None
+    return max(found.replicas, serve.autoscaling.minReplicas)
+
+
+def scaled_by_others(seen: Seen, wanted: Mapping[str, Any]) -> bool:
+    """Whether the Deployment asks for another number of pods than its spec is to say."""
+    found = seen.deployment
+    return found is not None and wanted.get("replicas", found.replicas) != found.replicas
+
+
 def _before(seen: Seen) -> tuple[AdapterStatus, ...]:
     return seen.job.status.serving.adapters if seen.job.status.serving else ()
 
 
 def rolled_out(seen: Seen, what: Serving) -> bool:
-    """Every replica serves this model; what served the one before is gone."""
-    found = seen.deployment
-    return (
-        found is not None
-        and found.observed
-        and found.config == names.serving_config(seen.job.name, what.model)
-        and found.updated == found.ready == found.total == found.replicas
-    )
+    """Every replica serves this model; what served the one before is gone.
+
+    Of those that an autoscaler asks for, as many as there are to be in any case: more of them may
+    be coming or going at any time.
+    """
+    serve, found = seen.job.spec.serve, seen.deployment
+    if (
+        found is None
+        or not found.observed
+        or found.config != names.serving_config(seen.job.name, what.model)
+        or found.updated != found.total
+    ):
+        return False
+    if serve and serve.autoscaling:
+        return found.ready >= serve.autoscaling.minReplicas
+    return found.ready == found.total == found.replicas
+
+
+def unrouted(seen: Seen, config: Config) -> bool:
+    """The spec asks for a route, and the operator was not told that there are any."""
+    serve = seen.job.spec.serve
+    return serve is not None and serve.route is not None and not config.gatewayAPI
 
 
 def answers(seen: Seen, what: Serving, now: ServingStatus) -> bool:

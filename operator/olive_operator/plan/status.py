@@ -39,12 +39,15 @@ def status(
     serving: ServingStatus | None,
     answers: bool,
     refused: str,
+    unrouted: bool,
     now: datetime,
 ) -> Status:
     """What the status has to say after this pass."""
     before = job.status
     spec = job.spec
-    found = conditions.summary(stages, spec.suspend, spec.serve is not None, answers, refused)
+    found = conditions.summary(
+        stages, spec.suspend, spec.serve is not None, answers, refused, unrouted
+    )
     done = sum(s.state == State.SUCCEEDED for s in stages)
     finished = found.phase in (Phase.READY, Phase.FAILED)
     return Status(

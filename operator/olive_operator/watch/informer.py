@@ -48,7 +48,8 @@ class GoneError(Exception):
 class Watcher:
     """Keeps the cache's records of a kind, in one namespace or (if empty) in all of them.
 
-    ``broken`` is called when the watch could not go on where it was.
+    ``broken`` is called when the watch could not go on where it was. ``listed`` is set once the
+    cache has had them all, ``follows`` as long as changes are told.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class Watcher:
         self._cache, self._poke, self._broken = cache, poke, broken
         self._version = 0
         self._backoff = Backoff(0.2, 30)
-        self.listed = asyncio.Event()
+        self.listed, self.follows = asyncio.Event(), asyncio.Event()
 
     async def run(self) -> None:
         """Until cancelled. HistoryLostError if the process has to begin anew."""
@@ -105,7 +106,8 @@ class Watcher:
         accept = _accept(self._kind, "PartialObjectMetadata")
         came = False
         try:
-            async for event in self._server.stream(path, query, accept, _SILENCE):
+            events = self._server.stream(path, query, accept, _SILENCE, self.follows.set)
+            async for event in events:
                 self._take(event)
                 came = True
                 self._backoff.reset()
@@ -113,6 +115,8 @@ class Watcher:
             if error.status == 410 or "ResourceVersionTooLarge" in error.causes:
                 raise GoneError from error
             raise
+        finally:
+            self.follows.clear()
         if not came:
             # A server that ends every watch at once must not be asked again at once.
             await asyncio.sleep(self._backoff.next())

@@ -139,8 +139,14 @@ def _owner_of(body: Body) -> str:
     return str(owners[0].get("uid", ""))
 
 
+def _of_serving(name: str, path: str) -> Kind:
+    """A child of a serving: that it is there, and how it was applied, is all there is to know."""
+    return Kind(name, path, _child(name), _OURS, slim=True)
+
+
 _OURS = f"{labels.MANAGED_BY}={labels.FIELD_MANAGER}"
 _GROUP = f"/apis/{labels.API_VERSION}{{}}"
+_ROUTE: Final = "HTTPRoute"
 
 JOBS: Final = Kind(JOB, f"{_GROUP}/optimizationjobs", job)
 """They come by way of kopf, and are listed by ourselves."""
@@ -152,8 +158,12 @@ WATCHED: Final[Mapping[str, Kind]] = {
         Kind("Job", "/apis/batch/v1{}/jobs", _batch_job, _OURS),
         Kind("Pod", "/api/v1{}/pods", _pod, _OURS),
         Kind("Deployment", "/apis/apps/v1{}/deployments", _deployment, _OURS),
-        Kind("Service", "/api/v1{}/services", _child("Service"), _OURS, slim=True),
+        _of_serving("Service", "/api/v1{}/services"),
         Kind("ConfigMap", "/api/v1{}/configmaps", _config_map, _OURS),
+        _of_serving("PodDisruptionBudget", "/apis/policy/v1{}/poddisruptionbudgets"),
+        _of_serving("HorizontalPodAutoscaler", "/apis/autoscaling/v2{}/horizontalpodautoscalers"),
+        _of_serving("NetworkPolicy", "/apis/networking.k8s.io/v1{}/networkpolicies"),
+        _of_serving(_ROUTE, "/apis/gateway.networking.k8s.io/v1{}/httproutes"),
         Kind(
             "PersistentVolumeClaim",
             "/api/v1{}/persistentvolumeclaims",
@@ -162,3 +172,8 @@ WATCHED: Final[Mapping[str, Kind]] = {
     )
 }
 """What the operator watches by itself."""
+
+
+def watched(gateway_api: bool) -> list[Kind]:
+    """Those of them that the cluster has: routes only where it has the Gateway API."""
+    return [kind for kind in WATCHED.values() if gateway_api or kind.name != _ROUTE]

@@ -78,6 +78,10 @@ async function ask(model, column, question, signal) {
   const item = say(column, "assistant", "");
   const began = performance.now();
   let text = "", usage = null, first = null;
+  const show = onceAFrame(() => {
+    item.textContent = text;
+    item.scrollIntoView({ block: "end" });
+  });
   try {
     const system = at("system").value.trim();
     const response = await answered(await fetch("v1/chat/completions", {
@@ -95,12 +99,13 @@ async function ask(model, column, question, signal) {
       if (!piece) continue;
       first ??= performance.now() - began;
       text += piece;
-      item.textContent = text;
-      item.scrollIntoView({ block: "end" });
+      show();
     }
+    show.now();
     column.messages.push({ role: "assistant", content: text });
   } catch (error) {
     if (error.name === "AbortError") {
+      show.now();
       column.messages.push({ role: "assistant", content: text });
     } else {
       column.messages.pop(); // it was not answered: the next question does not follow it
@@ -113,6 +118,13 @@ async function ask(model, column, question, signal) {
     const speed = (usage.completion_tokens / seconds).toFixed(1);
     column.note.textContent = `${usage.completion_tokens} tokens, ${speed} a second, first after ${Math.round(first ?? 0)} ms`;
   }
+}
+
+// However fast text comes, it is drawn no more often than anybody sees.
+function onceAFrame(draw) {
+  let due = null;
+  const now = () => { cancelAnimationFrame(due); due = null; draw(); };
+  return Object.assign(() => { due ??= requestAnimationFrame(now); }, { now });
 }
 
 async function* events(stream) {

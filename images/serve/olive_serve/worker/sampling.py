@@ -7,6 +7,7 @@ is cut off it.
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from olive_serve.sampling_params import SamplingParams
 from olive_serve.worker.grammar import Grammar
 
 Logits = NDArray[np.float32]
+_LARGEST: Final = 1e30
+"""A tiny penalty or temperature must not make a logit infinite: nothing could be drawn then."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ class Sampler:
             tokens = np.fromiter(self._output.keys(), np.int64)
             counts = np.fromiter(self._output.values(), np.float32)
             logits[tokens] -= params.presence_penalty + params.frequency_penalty * counts
+        np.clip(logits, -_LARGEST, _LARGEST, out=logits)
 
     def _draw(self, logits: Logits) -> int:
         """A token of what the cuts leave, by its probability."""
