@@ -86,7 +86,7 @@ def nested(depth: int) -> bytes:
         pytest.param("completions", b'{"model": "\xc3(", "prompt": "a"}', 400, id="broken UTF-8"),
         pytest.param("completions", b'{"model": "\\ud800", "prompt": ""}', 400, id="half a pair"),
         pytest.param("completions", nested(100_000), 400, id="deep"),
-        pytest.param("completions", b"x" * (9 << 20), 413, id="9 MB"),
+        pytest.param("completions", b"x" * (64 * 500_000 + 1), 413, id="32 MB"),
         pytest.param("completions", {**TEXT, "temperature": -1}, 400, id="temperature"),
         pytest.param("completions", {**TEXT, "temperature": float("nan")}, 400, id="NaN"),
         pytest.param("completions", {**TEXT, "top_p": float("inf")}, 400, id="infinite"),

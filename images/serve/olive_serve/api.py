@@ -26,8 +26,8 @@ from olive_serve.tool_use import ToolsRefused, ToolUse
 log = logging.getLogger(__name__)
 Body = TypeVar("Body", bound=BaseModel)
 
-BODY_LIMIT: Final = 8 << 20
-"""Bytes of a request; far beyond what any context takes."""
+BODY_LEAST, BODY_PER_TOKEN = 1 << 20, 64
+"""Bytes that a request may have: any that fits the context does. Reading more holds others up."""
 BODY_SECONDS: Final = 30.0
 """For a whole body."""
 
@@ -62,12 +62,12 @@ class Api:
 
     async def completions(self, request: Request) -> Response:
         """``POST /v1/completions``."""
-        body = await _parse(request, CompletionRequest)
+        body = await self._parse(request, CompletionRequest)
         return await self._generate(request, body, body.prompt)
 
     async def chat_completions(self, request: Request) -> Response:
         """``POST /v1/chat/completions``."""
-        body = await _parse(request, ChatRequest)
+        body = await self._parse(request, ChatRequest)
         self._need_ready()
         template = self._reconciler.chat_template
         try:
@@ -110,6 +110,23 @@ class Api:
         except EngineUnavailable as error:
             raise of_unavailable(error) from error
         return await exchange.respond(request)
+
+    async def _parse(self, request: Request, to: type[Body]) -> Body:
+        """The request's body. Raises ApiError for what it should not be."""
+        read, limit = bytearray(), max(BODY_LEAST, BODY_PER_TOKEN * self._engine.max_model_len)
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                async for chunk in request.stream():
+                    read += chunk
+                    if len(read) > limit:
+                        raise ApiError(413, "request_too_large", f"More than {limit} bytes.")
+        except TimeoutError:
+            message = f"The body did not come in {BODY_SECONDS:g} seconds."
+            raise ApiError(408, "request_timeout", message) from None
+        try:
+            return to.model_validate_json(bytes(read))
+        except ValidationError as error:
+            raise of_validation(error) from error
 
     async def models(self, request: Request) -> Response:
         """``GET /v1/models``: the base and every adapter that is loaded."""
@@ -168,21 +185,3 @@ async def _grammar(form: ResponseFormat | None, use: ToolUse | None) -> str | No
     if use is not None:
         return await use.grammar(form)
     return None if form is None else await form.grammar()
-
-
-async def _parse(request: Request, to: type[Body]) -> Body:
-    """The request's body. Raises ApiError for what it should not be."""
-    read = bytearray()
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in request.stream():
-                read += chunk
-                if len(read) > BODY_LIMIT:
-                    raise ApiError(413, "request_too_large", f"More than {BODY_LIMIT} bytes.")
-    except TimeoutError:
-        message = f"The body did not come in {BODY_SECONDS:g} seconds."
-        raise ApiError(408, "request_timeout", message) from None
-    try:
-        return to.model_validate_json(bytes(read))
-    except ValidationError as error:
-        raise of_validation(error) from error
