@@ -47,8 +47,6 @@ def test_base_and_adapters_answer_side_by_side(server: ServerProcess, page: Page
     page.get_by_label("Your message").fill("And then?")
     page.keyboard.press("Enter")
     expect(page.locator(column(page, "travel"))).to_have_count(4)
-    page.get_by_role("button", name="New chat").click()
-    expect(page.locator(column(page, "travel"))).to_have_count(0)
 
 
 def test_an_answer_can_be_stopped(server: ServerProcess, page: Page) -> None:
@@ -61,6 +59,8 @@ def test_an_answer_can_be_stopped(server: ServerProcess, page: Page) -> None:
     expect(page.locator(column(page, "endless")).last).to_contain_text("ab")
     page.get_by_role("button", name="Stop").click()
     expect(page.get_by_role("button", name="Send")).to_be_visible()
+    page.get_by_role("button", name="New chat").click()
+    expect(page.locator(column(page, "endless"))).to_have_count(0)
 
 
 def test_what_goes_wrong_is_told(job: ServedJob, start: Start, page: Page, tmp_path: Path) -> None:
