@@ -22,10 +22,13 @@ from olive_serve.messages import (
     Cancel,
     Command,
     Event,
+    Failed,
     Generate,
     LoadAdapter,
     NotLoaded,
     Ready,
+    Started,
+    Token,
     UnloadAdapter,
     command_of,
     to_line,
@@ -34,6 +37,9 @@ from olive_serve.worker.engine import BatchEngine
 
 HEARTBEAT: Final = 1.0
 """Seconds between signs of life; a step that takes longer delays one."""
+GATHERED: Final = 0.02
+"""Seconds for which tokens are gathered before they are told: the server and its clients would
+take the cores from the engine for each of them. An answer's first token is told at once."""
 
 
 class Worker:
@@ -45,6 +51,8 @@ class Worker:
         self._events = events
         self._unread = b""
         self._told: list[bytes] = []
+        self._due = 0.0
+        self._silent: set[int] = set()
 
     def run(self) -> None:
         """Until standard input ends."""
@@ -54,7 +62,8 @@ class Worker:
             if time.monotonic() >= heartbeat:
                 self._tell(Alive(self._engine.kv_cache_usage))
                 heartbeat = time.monotonic() + HEARTBEAT
-            self._flush()
+            if not self._engine.busy or time.monotonic() >= self._due:
+                self._flush()
             if self._arrived(0.0 if self._engine.busy else HEARTBEAT):
                 try:
                     for command in self._read():
@@ -78,6 +87,7 @@ class Worker:
             case Generate(id, request):
                 self._tell(self._engine.submit(id, request))
             case Cancel(id):
+                self._silent.discard(id)
                 self._engine.cancel(id)
             case LoadAdapter(key, file):
                 try:
@@ -91,9 +101,18 @@ class Worker:
 
     def _tell(self, event: Event) -> None:
         self._told.append(to_line(event))
+        match event:
+            case Token(id) if id not in self._silent:
+                return
+            case Started(id):
+                self._silent.add(id)
+            case Token(id) | Failed(id):
+                self._silent.discard(id)
+        self._due = 0.0
 
     def _flush(self) -> None:
-        """What a turn has brought goes out at once: the reader wakes up once."""
+        """What the last turns have brought; the reader wakes up once."""
+        self._due = time.monotonic() + GATHERED
         lines, self._told = b"".join(self._told), []
         while lines:
             lines = lines[os.write(self._events, lines) :]

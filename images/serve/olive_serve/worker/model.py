@@ -58,6 +58,8 @@ class Model:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
+        # A thread that others keep from its core must not have the same share as the rest.
+        options.add_session_config_entry("session.dynamic_block_base", "4")
         options.register_custom_ops_library(str(LIBRARY))
         options.add_session_config_entry(
             "session.model_external_initializers_file_folder_path", str(folder)
