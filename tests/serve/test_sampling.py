@@ -93,6 +93,6 @@ def test_logprobs_are_the_models_whatever_is_cut_off() -> None:
     [{"repetition_penalty": 5e-324}, {"temperature": 1.1e-5, "repetition_penalty": 1e-30}],
 )
 def test_the_smallest_penalty_still_leaves_something_to_draw(extreme: dict[str, float]) -> None:
-    sampler = Sampler(SamplingParams(min_p=1.0, top_p=1e-9, **extreme), [0, 1, 2])
+    sampler = Sampler(SamplingParams(min_p=1.0, top_p=1e-300, **extreme), [0, 1, 2])
     token, _ = sampler.pick(np.array([3.0, 2.0, -1.0, 0.5], np.float32))
     assert token in (0, 1)

@@ -93,8 +93,9 @@ def _cut(logits: Logits, params: SamplingParams) -> tuple[NDArray[np.int64], Log
     if params.top_p < 1:
         tokens = tokens[np.argsort(-logits[tokens], kind="stable")]
         weights = np.exp(logits[tokens] - logits[tokens[0]])
-        before = np.cumsum(weights) - weights
-        tokens = tokens[before < params.top_p * weights.sum()]
+        kept = np.cumsum(weights) - weights < params.top_p * weights.sum()
+        kept[0] = True  # the likeliest, however small top_p is
+        tokens = tokens[kept]
     return tokens, logits[tokens]
 
 
