@@ -1,5 +1,6 @@
 """The operator's own process, and the jobs that it has to do with."""
 
+import math
 import os
 import signal
 import socket
@@ -182,9 +183,12 @@ class Operator:
         return self.answers() and self.measured("olive_leading") == 1
 
     def measured(self, name: str) -> float:
-        """The sum of a metric over its labels."""
-        with urlopen(f"http://127.0.0.1:{self.metrics}/metrics") as page:
-            lines = page.read().decode().splitlines()
+        """The sum of a metric over its labels; no number while the process is started anew."""
+        try:
+            with urlopen(f"http://127.0.0.1:{self.metrics}/metrics") as page:
+                lines = page.read().decode().splitlines()
+        except OSError:
+            return math.nan
         values = [float(ln.split()[-1]) for ln in lines if ln.split("{")[0].split()[0] == name]
         assert values, f"no metric {name}"
         return sum(values)

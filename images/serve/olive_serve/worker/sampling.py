@@ -16,7 +16,7 @@ from olive_serve.sampling_params import SamplingParams
 from olive_serve.worker.grammar import Grammar
 
 Logits = NDArray[np.float32]
-_LARGEST: Final = 1e30
+_LARGEST: Final = 1e15
 """A tiny penalty or temperature must not make a logit infinite: nothing could be drawn then."""
 
 
@@ -62,10 +62,10 @@ class Sampler:
         for token, bias in params.logit_bias:
             logits[token] += bias
         if params.repetition_penalty != 1:
+            penalty = max(params.repetition_penalty, 1 / _LARGEST)
             seen = np.union1d(self._prompt, np.array([*self._output], np.int64))
             of_seen = logits[seen]
-            lowered = of_seen * params.repetition_penalty
-            logits[seen] = np.where(of_seen > 0, of_seen / params.repetition_penalty, lowered)
+            logits[seen] = np.where(of_seen > 0, of_seen / penalty, of_seen * penalty)
         if self._output and (params.presence_penalty or params.frequency_penalty):
             tokens = np.fromiter(self._output.keys(), np.int64)
             counts = np.fromiter(self._output.values(), np.float32)
