@@ -56,6 +56,7 @@ def short(job: ServedJob, start: Start) -> ServerProcess:
     return start("--max-model-len", "256")
 
 
+@pytest.mark.timeout(COUNT)
 @settings(
     max_examples=COUNT,
     deadline=None,

@@ -38,15 +38,18 @@ class ResponseFormat(BaseModel):
         if self.type == "text":
             return None
         schema = self.json_schema.of if self.json_schema else {"type": "object"}
-        # As Python's json writes it: small models lose themselves in blanks.
-        grammar = LLMatcher.grammar_from_json_schema(
-            schema,
-            overrides={
-                "whitespace_flexible": False,
-                "item_separator": ", ",
-                "key_separator": ": ",
-            },
-        )
+        try:
+            # As Python's json writes it: small models lose themselves in blanks.
+            grammar = LLMatcher.grammar_from_json_schema(
+                schema,
+                overrides={
+                    "whitespace_flexible": False,
+                    "item_separator": ", ",
+                    "key_separator": ": ",
+                },
+            )
+        except ValueError as error:  # a number beyond what JSON's readers take
+            raise SchemaRefused(str(error)) from error
         if len(grammar) > SCHEMA_LIMIT:
             raise SchemaRefused(f"the schema is longer than {SCHEMA_LIMIT} bytes")
         if problem := await asyncio.to_thread(LLMatcher.validate_grammar, grammar):
