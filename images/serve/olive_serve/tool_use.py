@@ -115,10 +115,17 @@ class ToolUse:
         if not problem:
             return
         for tool in self.tools:
-            alone = LLMatcher.grammar_from_json_schema(self._schema(tool))
-            if why := LLMatcher.validate_grammar(alone):
+            if why := _problem(self._schema(tool)):
                 raise ToolsRefused("tools", f"the parameters of {tool.function.name}: {why}")
         raise ToolsRefused("tools", problem)
+
+
+def _problem(schema: dict[str, Any]) -> str:
+    """Why nothing can be written by it; empty where something can."""
+    try:
+        return str(LLMatcher.validate_grammar(LLMatcher.grammar_from_json_schema(schema)))
+    except ValueError as error:  # a number beyond what JSON's readers take
+        return str(error)
 
 
 def _json(schema: dict[str, Any]) -> str:
