@@ -34,7 +34,9 @@ def application(
         task.cancel()
         await close()
 
-    required = Middleware(KeyRequired, keys=ApiKeys(keys or Path()), refuse=api.refuse)
+    middleware = []
+    if keys is not None:
+        middleware = [Middleware(KeyRequired, keys=ApiKeys(keys), refuse=api.refuse)]
     return Starlette(
         # Gateways look for a model server's metrics where they send it requests.
         routes=[
@@ -43,7 +45,7 @@ def application(
             *openapi.ROUTES,
             *(page.ROUTES if with_page else []),
         ],
-        middleware=[required] if keys else [],
+        middleware=middleware,
         exception_handlers={
             ApiError: api.refuse,
             ClientDisconnect: _gone,

@@ -1,13 +1,22 @@
 """What an answer must look like: OpenAI's ``response_format``, as a grammar of llguidance."""
 
 import asyncio
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from llguidance import LLMatcher
 from pydantic import BaseModel, Field, model_validator
 
+if TYPE_CHECKING:  # only its stubs have it
+    from llguidance._lib import JsonCompileOptions
+
 SCHEMA_LIMIT: Final = 64 << 10
 """Bytes of a schema's grammar: reading one holds every answer up."""
+WRITTEN: "Final[JsonCompileOptions]" = {
+    "whitespace_flexible": False,
+    "item_separator": ", ",
+    "key_separator": ": ",
+}
+"""As Python's json writes it: small models lose themselves in blanks."""
 
 
 class SchemaRefused(ValueError):  # noqa: N818 - an answer to the client, no fault
@@ -39,15 +48,7 @@ class ResponseFormat(BaseModel):
             return None
         schema = self.json_schema.of if self.json_schema else {"type": "object"}
         try:
-            # As Python's json writes it: small models lose themselves in blanks.
-            grammar = LLMatcher.grammar_from_json_schema(
-                schema,
-                overrides={
-                    "whitespace_flexible": False,
-                    "item_separator": ", ",
-                    "key_separator": ": ",
-                },
-            )
+            grammar = LLMatcher.grammar_from_json_schema(schema, overrides=WRITTEN)
         except ValueError as error:  # a number beyond what JSON's readers take
             raise SchemaRefused(str(error)) from error
         if len(grammar) > SCHEMA_LIMIT:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from llguidance import LLMatcher
 
-from olive_serve.response_format import SCHEMA_LIMIT, ResponseFormat
+from olive_serve.response_format import SCHEMA_LIMIT, WRITTEN, ResponseFormat
 from olive_serve.tool_calls import CallFormat, CallReader
 from olive_serve.tools import Tool
 
@@ -129,6 +129,4 @@ def _problem(schema: dict[str, Any]) -> str:
 
 
 def _json(schema: dict[str, Any]) -> str:
-    """As Python's json writes it, like a response_format: blanks are where they always are."""
-    blanks = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
-    return "%json " + json.dumps({**schema, "x-guidance": blanks})
+    return "%json " + json.dumps({**schema, "x-guidance": WRITTEN})

@@ -7,7 +7,6 @@ from typing import Any
 from olive_operator import build, labels, names
 from olive_operator.api.seen import AttemptSeen, Ref, Seen
 from olive_operator.api.stage import Address, Stage
-from olive_operator.build import StoreMount
 from olive_operator.config import Config
 from olive_operator.plan import serving as serve
 from olive_operator.plan import volumes
@@ -37,7 +36,7 @@ def claim(seen: Seen, config: Config) -> tuple[Manifest, ...]:
 
 def attempts(stages: tuple[Stage, ...], found: Round, config: Config) -> dict[str, Manifest | None]:
     """The attempts that must exist, by name; None for one whose pod has begun: it is as it is."""
-    job, mount = found.seen.job, _mount(claim_of(found.seen.job.spec), found.seen, config)
+    job, mount = found.seen.job, volumes.mount(claim_of(found.seen.job.spec), found.seen, config)
     begun = {a.name for a in found.seen.attempts if a.begun}
     wanted: dict[str, Manifest | None] = {}
     for stage in stages:
@@ -52,10 +51,6 @@ def attempts(stages: tuple[Stage, ...], found: Round, config: Config) -> dict[st
                 else None
             )
     return wanted
-
-
-def _mount(claim: str, seen: Seen, config: Config) -> StoreMount:
-    return StoreMount(claim, volumes.on_one_node(claim, seen, config))
 
 
 def absent(wanted: Mapping[str, Manifest | None], found: Round) -> list[Manifest]:
@@ -106,7 +101,7 @@ def serving(seen: Seen, target: Target | None, config: Config) -> tuple[Manifest
     """All that the serving consists of."""
     if target is None:
         return ()
-    mount = _mount(target.claim, seen, config)
+    mount = volumes.mount(target.claim, seen, config)
     return tuple(
         build.serving(seen.job, target.serving, mount, serve.wanted_replicas(seen), config)
     )

@@ -11,7 +11,6 @@ from typing import Final
 
 from olive_operator import build, labels
 from olive_operator.api.seen import AttemptSeen, Builder
-from olive_operator.build import StoreMount
 from olive_operator.plan import limits, volumes
 from olive_operator.plan.graph import claim_of
 from olive_operator.plan.pods import pending
@@ -74,8 +73,8 @@ def _nowhere(other: Builder) -> bool:
 
 def _template(view: View) -> str:
     """The hash of the pod that an attempt of ours would have."""
-    claim, less = claim_of(view.seen.job.spec), view.before.less
-    store = StoreMount(claim, volumes.on_one_node(claim, view.seen, view.config))
+    store = volumes.mount(claim_of(view.seen.job.spec), view.seen, view.config)
+    less = view.before.less
     made = build.attempt(view.seen.job, view.stage, view.address, 1, store, view.config, less)
     return str(made["metadata"]["annotations"][labels.TEMPLATE])
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from olive_operator.api.seen import AttemptSeen, Seen
+from olive_operator.build import StoreMount
 from olive_operator.config import Config
 from olive_operator.plan.graph import claim_of
 from olive_operator.plan.pods import Pending
@@ -19,6 +20,11 @@ from olive_operator.plan.view import View
 _YOUNG: Final = timedelta(seconds=5)
 """A pod that was just made may only not have been tried yet."""
 ONE_NODE = frozenset({"ReadWriteOnce", "ReadWriteOncePod"})
+
+
+def mount(claim: str, seen: Seen, config: Config) -> StoreMount:
+    """How a pod of this job has the claim's store."""
+    return StoreMount(claim, on_one_node(claim, seen, config))
 
 
 def on_one_node(claim: str, seen: Seen, config: Config) -> bool:
