@@ -82,8 +82,7 @@ set-up-programs:
 set-up-images:
 	@$(PYTHON) hack/images build
 set-up-browser: ## Debian's Chromium, for the test of the chat page
-	@command -v chromium google-chrome >/dev/null || { apt-get -qq update && apt-get -qq install --no-install-recommends -y chromium fonts-dejavu-core >/dev/null; } \
-	    || { echo "error: no chromium, and it cannot be installed here; install one" >&2; exit 1; }
+	@command -v chromium google-chrome >/dev/null || $(PYTHON) hack/cluster install chromium
 
 ##@ The cluster and the benches
 .PHONY: cluster-up cluster-down bench bench-stages bench-controller bench-serve chaos

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from olive_cluster import binaries, cluster, gpu, images, snapshot, volumes
+from olive_cluster import binaries, cluster, gpu, images, packages, snapshot, volumes
 from olive_cluster.places import Places
 from olive_cluster.shell import ClusterError, say
 from olive_cluster.up import Alone
@@ -56,6 +56,8 @@ def _run(arguments: argparse.Namespace) -> int:
             volumes.offer(places, arguments.count, arguments.size, kind, arguments.tmpfs)
         case "tool":
             print(binaries.binary(arguments.program))
+        case "install":
+            packages.install(arguments.program)
         case "build":
             for module in binaries.MODULES_BUILT:
                 print(binaries.built(module))
@@ -126,5 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     pool.add_argument("--tmpfs", default="", metavar="SIZE", help="in memory, and truly this big")
     tool = command("tool", "print the path of a program, built if need be")
     tool.add_argument("program", choices=binaries.PROGRAMS)
+    package = command("install", "install Debian's package of a command, unless it is there")
+    package.add_argument("program", choices=packages.PACKAGES)
     command("build", "build every program")
     return parser

@@ -16,6 +16,7 @@ PACKAGES = {
     "/usr/lib/cni/bridge": "containernetworking-plugins",
     "buildah": "buildah",
     "debootstrap": "debootstrap",
+    "chromium": "chromium",
 }
 """Debian's package for each command (or file) that may be missing on a fresh machine."""
 
