@@ -171,7 +171,7 @@ class StandInNode:
 
 def _told(stop: threading.Event, release: threading.Event) -> bool:
     """Wait until the pod is told to stop (then true), or its stage is held no longer."""
-    for _ in range(1200):
+    for _ in range(4800):
         if release.is_set() or stop.wait(0.05):
             break
     return not release.is_set() and stop.is_set()

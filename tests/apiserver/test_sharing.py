@@ -63,7 +63,7 @@ def test_when_the_job_that_makes_it_is_deleted_the_other_takes_over(
     release = node.hold("quantize")
     first, second = begin(jobs, node)
     jobs.delete(first)
-    # Kubernetes' garbage collector ends it, and needs half a minute to learn of a new kind.
+    # The garbage collector ends it, or the operator where that is late with a kind new to it.
     eventually("it was told to stop", lambda: node.stopped == ["quantize"], seconds=90)
     eventually("the other's attempt", lambda: node.ran.count("quantize") == 2)
     assert of_quantize(jobs) == [second]

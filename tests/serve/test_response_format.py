@@ -69,7 +69,7 @@ def test_log_probabilities_tell_only_of_what_was_allowed(server: ServerProcess) 
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        (format_of({"type": "nonsense"}), "Invalid type: nonsense"),
+        (format_of({"type": "nonsense"}), "response_format: .*Invalid type: nonsense"),
         (format_of({"not": {}}), "not"),
         (format_of({"enum": ["x" * 70_000]}), "longer than"),
         (format_of({"minimum": 10**30}), "not JSON serializable"),

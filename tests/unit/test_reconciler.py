@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 from builders import CONFIG, NOON, job_seen, spec
 
+from olive_operator.api.seen import Ref
 from olive_operator.client.apiserver import ApiError
 from olive_operator.client.cluster import Manifest
+from olive_operator.reconcile.orphans import PATIENCE
 from olive_operator.reconcile.reconciler import Reconciler
 from olive_operator.scheduling.queue import Queue
 from olive_operator.watch.cache import Cache, JobKey
-from olive_operator.watch.kept import JobRecord
+from olive_operator.watch.kept import ChildRecord, JobRecord
 from olive_operator.watch.kinds import JOB
 
 ENOUGH = 50
@@ -57,7 +59,8 @@ class Story:
     """Jobs of the same spec but for some sections, looked at as often as they are due at once."""
 
     def __init__(self, cluster: Picky, *names: str, **sections: Any) -> None:
-        self.queue: Queue[JobKey] = Queue()
+        self.seconds = 0.0
+        self.queue: Queue[JobKey] = Queue(lambda: self.seconds)
         self.cache, self.passes, self.now = Cache(), 0, NOON
         unchecked: Any = cluster
         self.reconciler = Reconciler(
@@ -118,3 +121,18 @@ async def test_jobs_that_wait_are_told_when_the_pod_they_wait_for_is_refused() -
             pass
     story.reconciler.stop()
     await working
+
+
+async def test_what_a_job_that_is_gone_has_left_is_looked_at_again_until_it_is_gone() -> None:
+    story = Story(Picky())
+    key = ("ml", "travel")
+    child = ChildRecord(key, "uid of travel", Ref("ConfigMap", "travel"), "hash")
+    for job in story.cache.put("ConfigMap", key, 1, "uid of the map", child):
+        story.queue.add(job)
+    await story.settle()
+    assert len(story.queue) == 0
+    story.seconds += PATIENCE + 1
+    async with asyncio.timeout(10):
+        got = await story.queue.get()
+    assert got
+    assert got[0] == key

@@ -162,7 +162,9 @@ def api_error(error: Exception, body: CompletionRequest | ChatRequest) -> ApiErr
     """What the client is told of an engine's error."""
     if isinstance(error, RequestRefused):
         param = _param(error.code, body)
-        return ApiError(400, error.code, str(error), param=param)
+        # The engine knows a grammar, not what it was made of.
+        message = f"{param}: {error}" if error.code == "invalid_json_schema" else str(error)
+        return ApiError(400, error.code, message, param=param)
     if isinstance(error, EngineUnavailable):
         return of_unavailable(error)
     return ApiError(500, "generation_failed", f"The engine failed at this request: {error}")

@@ -21,6 +21,7 @@ from olive_operator.reconcile import urgency
 from olive_operator.reconcile.carry_out import Done, Objects, carry_out, tell_refusal
 from olive_operator.reconcile.notes import Notes
 from olive_operator.reconcile.observe import has_news, observe
+from olive_operator.reconcile.orphans import Orphans
 from olive_operator.reconcile.reservations import Reservations
 from olive_operator.scheduling.queue import Queue
 from olive_operator.watch import kept, kinds
@@ -53,7 +54,7 @@ class Reconciler:
         self._config, self._doubt, self._clock = config, doubt, clock
         self._inquiries = Inquiries(cluster, queue, config.progressSeconds)
         self._reserved = Reservations(time.monotonic)
-        self._notes = Notes()
+        self._notes, self._orphans = Notes(), Orphans(cache, cluster, doubt)
         self.phases = metrics.Phases()
         self.planned: dict[JobKey, JobSeen] = {}
 
@@ -92,6 +93,7 @@ class Reconciler:
 
     async def reconcile(self, key: JobKey) -> None:
         """One pass over one job."""
+        await self._clear_orphans(key)
         known = self._cache.get(JOB, key)
         record: JobRecord | None = known.record if known else None
         if known is None or record is None or record.deleting:
@@ -115,6 +117,14 @@ class Reconciler:
         finally:
             self._settle(record.seen, found, attempts, done)
         self._come_again(key, found.again, now, done)
+
+    async def _clear_orphans(self, key: JobKey) -> None:
+        known = self._cache.get(JOB, key)
+        if known and known.record.deleting:
+            return  # its children go before it does
+        left = await self._orphans.look(key, known.uid if known else "")
+        if left is not None:
+            self._queue.add_after(key, left)
 
     def _observe(self, key: JobKey, job: JobSeen) -> Seen:
         answers = self._inquiries.answers(key, job.spec.queue)

@@ -33,7 +33,7 @@ class Grammar:
 
     def _check(self) -> None:
         if self._matcher.is_error():
-            raise ValueError(f"response_format: {self._matcher.get_error()}")
+            raise ValueError(self._matcher.get_error())
 
 
 class Grammars:
