@@ -37,6 +37,7 @@ _LIKELY: Final[dict[str, tuple[str, ...]]] = {
     "algorithm": ("rtn", "awq", "gptq"),
     "name": ("a", "x" * 40, "a-b", "0", "base", "model", "a--b", "1e3", "null", "true"),
     "size": ("1", "200Gi", "1e30", "0.1", "1m", "9999999Ei"),
+    "sizeLimit": ("1", "20Gi", "1e30", "0.1", "1m", "9999999Ei"),
     "claim": ("c", "olive-store", "x" * 253, "a.b", "1.5"),
     "storageClassName": ("fast", "a.b"),
     "resource": ("nvidia.com/gpu", "a.b/c", "amd.com/gpu", "x/" + "y" * 60),

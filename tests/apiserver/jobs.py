@@ -150,6 +150,7 @@ FULL = job(
             "requests": {"cpu": 8, "memory": "8Gi"},
             "limits": {"cpu": "8000m", "memory": "12Gi"},
         },
+        "localCopy": {"sizeLimit": "20Gi"},
         "apiKeys": {"secretRef": "travel-keys"},
         "page": False,
         "route": {

@@ -631,6 +631,32 @@ MISTAKES: dict[str, tuple[Manifest, str, str]] = {
         "spec.serve.autoscaling.waitingRequests",
         "greater than or equal to 1",
     ),
+    "a local copy as large as it likes": (
+        job(serve={"localCopy": {}}),
+        "spec.serve.localCopy.sizeLimit",
+        "Required value",
+    ),
+    "a local copy in no room": (
+        job(serve={"localCopy": {"sizeLimit": 0}}),
+        "spec.serve.localCopy.sizeLimit",
+        "write a quantity above 0, such as 200Gi",
+    ),
+    "a local copy in GB": (
+        job(serve={"localCopy": {"sizeLimit": "20GB"}}),
+        "spec.serve.localCopy.sizeLimit",
+        "write a quantity above 0, such as 200Gi",
+    ),
+    "a local copy above the limit of the pod": (
+        job(
+            serve={
+                "resources": {"limits": {"ephemeral-storage": "10Gi"}},
+                "localCopy": {"sizeLimit": "20Gi"},
+            }
+        ),
+        "spec.serve.localCopy.sizeLimit",
+        "the copy counts towards resources.limits.ephemeral-storage, and a pod that takes more "
+        "is evicted; raise that limit, or lower sizeLimit",
+    ),
     "an API key instead of a Secret": (
         job(serve={"apiKeys": {"secretRef": "sk_4Fq"}}),
         "spec.serve.apiKeys.secretRef",

@@ -111,6 +111,21 @@ DEFAULTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             }
         },
     ),
+    "a serving with local copies in the room that its pods may take": (
+        {
+            "serve": {
+                "localCopy": {"sizeLimit": "20Gi"},
+                "resources": {"limits": {"ephemeral-storage": "20Gi"}},
+            }
+        },
+        {
+            "serve": {
+                "localCopy": {"sizeLimit": "20Gi"},
+                "resources": {"limits": {"ephemeral-storage": "20Gi"}},
+                "page": True,
+            }
+        },
+    ),
     "a serving at a gateway": (
         {"serve": {"route": {"parentRefs": [{"name": "public"}]}}},
         {"serve": {"route": {"parentRefs": [{"name": "public"}]}, "page": True}},

@@ -24,6 +24,7 @@ GPU = {
 }
 SERVE = {
     "autoscaling": {"minReplicas": 2, "maxReplicas": 8},
+    "localCopy": {"sizeLimit": "20Gi"},
     "apiKeys": {"secretRef": "travel-keys"},
     "page": False,
     "route": {

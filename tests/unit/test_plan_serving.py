@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 from builders import CONFIG, World
 
+from olive_contract.serving import Serving
+from olive_operator.build import StoreMount
+from olive_operator.build.deployment import deployment as build_deployment
 from olive_operator.config import ServeDefaults
 from olive_operator.plan import plan
 
@@ -203,6 +206,63 @@ def test_without_keys_and_with_a_page() -> None:
 
 def test_without_a_page() -> None:
     assert pod(serving(page=False))["containers"][0]["args"][-1] == "--no-page"
+
+
+# A local copy of the model
+
+COPIED = {"localCopy": {"sizeLimit": "1500Mi"}}
+ROOM = "ephemeral-storage"
+
+
+def test_local_copy_has_a_disk_and_is_told_how_much_of_it() -> None:
+    spec = pod(serving(**COPIED))
+    (container,) = spec["containers"]
+    assert container["args"][-4:] == ["--local", "/local", "--local-size-limit", "1572864000"]
+    assert {"name": "local", "mountPath": "/local"} in container["volumeMounts"]
+    assert {"name": "local", "emptyDir": {"sizeLimit": "1500Mi"}} in spec["volumes"]
+
+
+@pytest.mark.parametrize(
+    ("serve", "path"), [({}, "/readyz"), (COPIED, "/healthz")], ids=["without", "with a copy"]
+)
+def test_no_pod_is_restarted_for_the_time_that_it_copies(serve: dict[str, Any], path: str) -> None:
+    (container,) = pod(serving(**serve))["containers"]
+    assert container["startupProbe"]["httpGet"]["path"] == path
+    assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
+
+
+@pytest.mark.parametrize(
+    ("own", "requests", "limits"),
+    {
+        "as large as the copy": ({}, {"cpu": "4", ROOM: "1500Mi"}, None),
+        "beside what the job says of others": (
+            {"requests": {"cpu": 2}},
+            {"cpu": 2, ROOM: "1500Mi"},
+            None,
+        ),
+        "as the job says": (
+            {"requests": {ROOM: "2Gi"}, "limits": {ROOM: "3Gi"}},
+            {"cpu": "4", ROOM: "2Gi"},
+            {ROOM: "3Gi"},
+        ),
+        "none, as the job says another limit": (
+            {"limits": {ROOM: "3Gi"}},
+            {"cpu": "4"},
+            {ROOM: "3Gi"},
+        ),
+    }.values(),
+)
+def test_pods_with_a_local_copy_ask_for_room(
+    own: dict[str, Any], requests: dict[str, Any], limits: dict[str, Any] | None
+) -> None:
+    world = serving(**COPIED, resources=own)
+    defaults = {"requests": {"cpu": "4", ROOM: "10Mi"}, "limits": {ROOM: "1Gi"}}
+    job, what = world.seen.job, Serving("ml/travel", "0" * 64)
+    config = replace(CONFIG, serve=ServeDefaults(resources=defaults))
+    found = build_deployment(job, what, StoreMount("olive-store"), None, config)
+    resources = found["spec"]["template"]["spec"]["containers"][0]["resources"]
+    assert resources["requests"] == requests
+    assert resources.get("limits") == limits
 
 
 FILE = "/etc/olive/serving.json"

@@ -18,6 +18,7 @@ from olive_serve.connection import GuardedProtocol
 from olive_serve.drain import Drain
 from olive_serve.engine_process import EngineProcess
 from olive_serve.health import Health, health_application
+from olive_serve.local_copy import LocalCopy
 from olive_serve.metrics import EngineGauges, Metrics
 from olive_serve.reconcile import Reconciler
 
@@ -37,8 +38,10 @@ async def serve(settings: config.Config) -> None:
     """Serve what the settings say, until a signal; a second one does not wait for what runs."""
     metrics, drain = Metrics(), Drain()
     engine = EngineProcess(settings, threads=settings.threads or cgroup.cpus())
+    store = Store(settings.store)
+    local = LocalCopy(store, settings.local, settings.local_size_limit) if settings.local else None
     reconciler = Reconciler(
-        engine, Store(settings.store), settings.serving, metrics, retry=settings.retry
+        engine, store, settings.serving, metrics, local=local, retry=settings.retry
     )
     metrics.registry.register(EngineGauges(engine, lambda: reconciler.routes))
     api = Api(engine, reconciler, metrics, drain, max_waiting=settings.max_waiting)

@@ -14,6 +14,8 @@ class Config:
     host: str
     port: int
     health_port: int
+    local: Path | None
+    local_size_limit: int | None
     api_keys: Path | None
     page: bool
     threads: int | None
@@ -32,6 +34,8 @@ def parse(argv: list[str] | None = None) -> Config:
     add = parser.add_argument
     add("--store", type=Path, required=True, help="folder of artifacts; only read")
     add("--serving", type=Path, required=True, help="serving.json; watched")
+    add("--local", type=Path, help="folder to copy the model to, and load it from")
+    add("--local-size-limit", type=int, help="bytes that may lie there (default: as many as fit)")
     add("--host", default="0.0.0.0")  # noqa: S104 - a pod's address is not known beforehand
     add("--port", type=int, default=8080)
     add("--health-port", type=int, default=8081, help="of probes, metrics and the operator")

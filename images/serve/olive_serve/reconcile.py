@@ -17,6 +17,7 @@ from olive_contract.store import Store
 from olive_serve.adapters import AdapterStatus, Failure, plan, status_of
 from olive_serve.chat_template import ChatTemplate
 from olive_serve.engine import AdapterRefused, Engine, EngineUnavailable
+from olive_serve.local_copy import LocalCopy
 from olive_serve.logs import fields
 from olive_serve.metrics import Metrics
 from olive_serve.tokenizer import PromptTokenizer
@@ -37,12 +38,20 @@ class Reconciler:
     """What is wanted, what is offered, and why they differ."""
 
     def __init__(
-        self, engine: Engine, store: Store, file: Path, metrics: Metrics, *, retry: float
+        self,
+        engine: Engine,
+        store: Store,
+        file: Path,
+        metrics: Metrics,
+        *,
+        local: LocalCopy | None,
+        retry: float,
     ) -> None:
         self._engine = engine
         self._store = store
         self._file = file
         self._metrics = metrics
+        self._local = local
         self._retry = retry
         self._read = ""
         self._settled = False
@@ -127,13 +136,21 @@ class Reconciler:
         if self._settled:
             self._metrics.engine_restarts.inc()
         self._settled, self.routes = False, {}
+        folder = await self._verified(key)
         self._problem = "the model is being loaded"
-        artifact = await asyncio.to_thread(self._store.open, key)
-        folder = self._store.path(artifact.key)
         self.chat_template = ChatTemplate.of_model(folder)
         await self._engine.start(folder)
         self.tokenizer = await asyncio.to_thread(PromptTokenizer, folder)
         self.since = int(time.time())
+
+    async def _verified(self, key: str) -> Path:
+        """The folder to load the model from: the store's, or the local copy."""
+        if self._local is not None:
+            self._problem = "the model is being copied to local disk"
+            return await self._local.open(key)
+        self._problem = "the model is being read"
+        artifact = await asyncio.to_thread(self._store.open, key)
+        return self._store.path(artifact.key)
 
     async def _reconcile_adapters(self, serving: Serving) -> None:
         while True:

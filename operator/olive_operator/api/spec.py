@@ -128,6 +128,20 @@ class ApiKeys:
 
 
 @dataclass(frozen=True)
+class LocalCopy:
+    """The model on a disk of the pod's own, which takes ``sizeLimit`` at most (a quantity)."""
+
+    sizeLimit: str | int
+
+    @property
+    def bytes(self) -> int:
+        """``sizeLimit`` as a number."""
+        from kubernetes.utils.quantity import parse_quantity  # half a second, and seldom needed
+
+        return int(parse_quantity(self.sizeLimit))
+
+
+@dataclass(frozen=True)
 class ParentRef:
     """A Gateway, or a listener of one (``sectionName``); in the job's namespace if none is told."""
 
@@ -149,6 +163,7 @@ class Serve:
     replicas: int | None = None
     autoscaling: Autoscaling | None = None
     resources: dict[str, Any] = field(default_factory=dict)
+    localCopy: LocalCopy | None = None
     apiKeys: ApiKeys | None = None
     page: bool = True
     route: Route | None = None

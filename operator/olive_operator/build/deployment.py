@@ -5,13 +5,14 @@ from typing import Final
 from olive_contract.serving import SERVING_FILE, Serving
 from olive_operator import names
 from olive_operator.api.seen import JobSeen
-from olive_operator.api.spec import Serve
+from olive_operator.api.spec import LocalCopy, Serve
 from olive_operator.build.meta import metadata, serving_selector
 from olive_operator.build.pod import STORE_PATH, Manifest, StoreMount, merged, pod_spec
 from olive_operator.config import Config
 
 CONFIG_PATH: Final = "/etc/olive"
 KEYS_PATH: Final = "/etc/olive-keys"
+LOCAL_PATH: Final = "/local"
 PORT, HEALTH_PORT = 8080, 8081
 DRAIN_SECONDS = 5
 GRACE_SECONDS = 45
@@ -30,6 +31,8 @@ def deployment(
     ]
     if serve.apiKeys:
         volumes.append({"name": "keys", "secret": {"secretName": serve.apiKeys.secretRef}})
+    if serve.localCopy:
+        volumes.append({"name": "local", "emptyDir": {"sizeLimit": serve.localCopy.sizeLimit}})
     spec = {
         **pod_spec(_container(serve, config), volumes, config.serve, config),
         "topologySpreadConstraints": _spread(job),
@@ -63,6 +66,8 @@ def _container(serve: Serve, config: Config) -> Manifest:
     ]
     if serve.apiKeys:
         mounts.append({"name": "keys", "mountPath": KEYS_PATH, "readOnly": True})
+    if serve.localCopy:
+        mounts.append({"name": "local", "mountPath": LOCAL_PATH})
     return {
         "name": "serve",
         "image": config.images.serve,
@@ -71,12 +76,15 @@ def _container(serve: Serve, config: Config) -> Manifest:
             {"name": "http", "containerPort": PORT, "protocol": "TCP"},
             {"name": "health", "containerPort": HEALTH_PORT, "protocol": "TCP"},
         ],
-        "startupProbe": _probe("/readyz", period=2, failures=450),
+        # A copy takes as long as the store takes to read; no pod is to begin again meanwhile.
+        "startupProbe": _probe(
+            "/healthz" if serve.localCopy else "/readyz", period=2, failures=450
+        ),
         "readinessProbe": _probe("/readyz", period=5, failures=2),
         "livenessProbe": _probe("/healthz", period=10, failures=3),
         # Endpoints forget a pod a moment after it is told to stop; until then it answers.
         "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}},
-        "resources": merged(config.serve.resources, serve.resources),
+        "resources": _resources(serve, config),
         "volumeMounts": mounts,
     }
 
@@ -84,9 +92,21 @@ def _container(serve: Serve, config: Config) -> Manifest:
 def _arguments(serve: Serve) -> list[str]:
     return [
         *("--store", STORE_PATH, "--serving", f"{CONFIG_PATH}/{SERVING_FILE}"),
+        *(_local(serve.localCopy) if serve.localCopy else ()),
         *(("--api-keys", KEYS_PATH) if serve.apiKeys else ()),
         *(() if serve.page else ("--no-page",)),
     ]
+
+
+def _local(copy: LocalCopy) -> list[str]:
+    return ["--local", LOCAL_PATH, "--local-size-limit", str(copy.bytes)]
+
+
+def _resources(serve: Serve, config: Config) -> Manifest:
+    """With room for a local copy, so that no pod is put where the disk has none."""
+    copy = serve.localCopy
+    room = {"requests": {"ephemeral-storage": copy.sizeLimit}} if copy else {}
+    return merged(merged(config.serve.resources, room), serve.resources)
 
 
 def _spread(job: JobSeen) -> list[Manifest]:
