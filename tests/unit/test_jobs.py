@@ -186,3 +186,12 @@ async def test_probe_tells_whether_the_loop_turns(alive: bool) -> None:
     else:
         with pytest.raises(kopf.PermanentError, match="has not turned"):
             await probe()
+
+
+def test_what_kopf_tells_of_when_the_process_ends_is_nobodys_any_more() -> None:
+    async def made() -> Watched:
+        return Watched()
+
+    watched = asyncio.run(made())  # its loop is closed now
+    watched.jobs._tell("ADDED", body(1))
+    assert watched.cache.get(JOB, TRAVEL) is None

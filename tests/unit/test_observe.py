@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from builders import spec
 
+from olive_contract.stage import Published
 from olive_operator import records
 from olive_operator.api.seen import (
     KEPT_OFF,
@@ -201,6 +202,13 @@ def test_record_of_an_artifact_with_and_without_measurements() -> None:
     assert found == {"f1": 0.5, "perplexity": 9.0}
     assert {type(value) for value in found.values()} == {float}, "JSON writes 9.0 as 9"
     assert records.artifact({**body, "spec": spec}).metrics == {}
+
+
+def test_record_of_a_publication_says_where_the_version_is() -> None:
+    spec = {"claim": "olive-store", "key": "k1", "kind": "publish"}
+    told = {**spec, "published": {"reference": "hf://a/b@c"}}
+    assert records.artifact({"metadata": META, "spec": told}).published == Published("hf://a/b@c")
+    assert records.artifact({"metadata": META, "spec": spec}).published is None
 
 
 @pytest.mark.parametrize(
@@ -488,17 +496,19 @@ def test_there_is_news_of_a_job_until_its_status_tells_of_the_end_of_its_attempt
     assert not news()
 
 
-@pytest.mark.parametrize(
-    "meta",
-    [
-        {"deletionTimestamp": STARTED},
-        {"ownerReferences": [{"uid": "a job that is gone"}]},
-    ],
-    ids=["being deleted", "of a job that is gone"],
-)
-def test_attempt_that_will_make_nothing_is_no_reason_to_wait(meta: dict[str, Any]) -> None:
+def test_attempt_that_is_being_deleted_is_no_reason_to_wait() -> None:
     found = Watched(job_body(), job_body("food"))
-    found.attempt("food", 1, **meta)
+    found.attempt("food", 1, deletionTimestamp=STARTED)
+    assert "k1" not in found.seen().others
+
+
+@pytest.mark.parametrize("job", ["travel", "food", "a job that is gone"])
+def test_attempt_of_a_job_that_is_gone_is_ending_until_it_has_ended(job: str) -> None:
+    found = Watched(job_body(), job_body("food"))
+    found.attempt(job, 1, ownerReferences=[{"uid": "uid of a job that is gone"}])
+    other = found.seen().others["k1"]
+    assert (other.attempt.name, other.ending) == (f"{job}-1", True), "its pod may still come"
+    found.pod(f"{job}-1", "Failed")
     assert "k1" not in found.seen().others
 
 

@@ -158,7 +158,7 @@ class Others(Mapping[str, Builder]):
     def _building(self, address: str) -> list[AttemptRecord]:
         place = self._cache.at("building", self._job.namespace, self._claim, address)
         records: list[AttemptRecord] = list(place.values())
-        return [r for r in records if not r.seen.deleting and self._owner(r)]
+        return [r for r in records if not r.seen.deleting]
 
     def _owner(self, record: AttemptRecord) -> JobRecord | None:
         """The attempt's job, while it is there."""
@@ -181,7 +181,8 @@ class Others(Mapping[str, Builder]):
         return attempt == (record.seen.address, record.seen.number, POD_REFUSED)
 
     def _withdrawn(self, building: list[AttemptRecord]) -> Builder | None:
-        """An attempt that its job has given up, and is about to delete: it may still begin."""
+        """An attempt that its job has given up, or that outlives it: until it is deleted, as it will
+        be, it may still begin."""
         for record in building:
             attempt, theirs = self._with_pod(record), record.owner != self._job.uid
             if theirs and not attempt.ended and not self._open(record):

@@ -161,7 +161,8 @@ class Jobs:
             )
 
     def _tell(self, what: str | None, body: Body) -> None:
-        self._loop.call_soon_threadsafe(self._take, what, body)
+        with suppress(RuntimeError):  # the process ends: its loop may be closed before this one is
+            self._loop.call_soon_threadsafe(self._take, what, body)
 
     def _alive(self) -> bool:
         """Whether the loop in which the work is done still turns."""
