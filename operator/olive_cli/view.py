@@ -10,7 +10,8 @@ from typing import Any
 class Stage:
     """One stage. ``seconds`` is what it took; one that runs has ``started``; ``again``: a retry.
 
-    ``failures`` count against the limit; ``failure`` is what the last of them said.
+    ``failures`` count against the limit; ``failure`` is what the last of them said;
+    ``published`` the name of the version that it has published.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Stage:
     again: datetime | None = None
     failures: int = 0
     failure: str = ""
+    published: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ def _stage(body: Mapping[str, Any]) -> Stage:
         again=_instant(body.get("retryAt")),
         failures=body.get("failures", 0),
         failure=body.get("lastFailure", ""),
+        published=body.get("published", {}).get("reference", ""),
     )
 
 

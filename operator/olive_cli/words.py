@@ -39,10 +39,10 @@ def note(stage: Stage) -> str:
     """What is to be said of a stage beside its state; empty if nothing is."""
     if stage.state == "Running":
         return _running(stage)
-    if stage.reason == "GateFailed":
+    if stage.reason in ("GateFailed", "HeldBack"):
         return f"{stage.reason}: {stage.message}"
     if stage.state == "Succeeded":
-        return _DONE.get(stage.reason, "cached" if stage.cached else "built")
+        return stage.published or _DONE.get(stage.reason, "cached" if stage.cached else "built")
     if stage.state == "Waiting" or stage.reason in _PASSING:
         return f"attempt {stage.attempt}" if stage.attempt > 1 else ""
     why = f"{stage.reason}: {stage.message}" if stage.message else stage.reason
@@ -87,6 +87,8 @@ def outcome(found: Job) -> str:
     lines = [f"{found.name} is {head}: {found.verdict.reason}: {found.verdict.message}"]
     if found.verdict.ok and found.serving:
         lines.append(f"  ask it:   kubectl olive ask {found.name} -n {found.namespace} QUESTION")
+    if found.verdict.ok:
+        lines += [f"  version:  {stage.published}" for stage in found.stages if stage.published]
     for stage in found.in_the_way:
         if stage.pod:
             lines.append(f"  its log:  kubectl logs -n {found.namespace} {stage.pod}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from olive_contract.serial import decode
+from olive_contract.stage import Published
 
 ARTIFACT_FILE: Final = "artifact.json"
 CHUNK: Final = 1 << 22
@@ -30,8 +31,9 @@ class Artifact:
     """The contents of ``artifact.json``.
 
     ``kind`` and ``params`` and ``inputs`` are those of the key; ``about`` is what a reader of the
-    artifact needs to know beyond its files (an export's LoRA inputs, say); ``versions`` the
-    libraries that made it; ``metrics`` what was measured while it was made.
+    artifact needs to know beyond its files (an export's LoRA inputs, say; where a publication is,
+    under ``published``); ``versions`` the libraries that made it; ``metrics`` what was measured
+    while it was made.
     """
 
     key: str
@@ -50,6 +52,12 @@ class Artifact:
     def size(self) -> int:
         """Bytes of all files."""
         return sum(f.size for f in self.files)
+
+    @property
+    def published(self) -> Published | None:
+        """Where the version is that this is the record of; None for all but publications."""
+        told = self.about.get("published")
+        return decode(Published, told, "about.published") if told is not None else None
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True, indent=1)

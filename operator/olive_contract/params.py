@@ -16,6 +16,7 @@ Provider = Literal["CPUExecutionProvider", "CUDAExecutionProvider"]
 Head = Literal["int4", "int8", "fp16"]
 Activations = Literal["int8", "float32"]
 Schedule = Literal["linear", "cosine", "constant", "constant_with_warmup"]
+ModelType = Literal["custom", "mlflow"]
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,9 @@ class FetchParams:
     """Bring a source onto the store.
 
     ``source`` is ``hf://owner/name[@revision]``, ``hf://datasets/owner/name[@revision]/file``,
-    ``https://…`` (data only), ``s3://bucket/path``, ``az://container/path`` or
-    ``pvc://claim/path``; a claim is mounted read-only at ``/sources/<claim>``. ``sha256`` is what
+    ``https://…`` (data only), ``s3://bucket/path``, ``az://container/path``, ``azureml://…`` (a
+    model's version, or a path of a datastore) or ``pvc://claim/path``; a claim is mounted read-only
+    at ``/sources/<claim>``. ``sha256`` is what
     one file must hash to. ``template`` is given for data: every column it names must be in every
     row. ``allowPickle``: pickled weights are read (without running their code) and kept as
     safetensors; ``trustRemoteCode``: the model's own Python files are kept, and run by later
@@ -172,6 +174,53 @@ class EvaluateParams(RowsParams):
     """
 
 
+@dataclass(frozen=True)
+class AzureML:
+    """A model in Azure ML: in a workspace of a subscription's resource group, or in a registry.
+
+    ``type`` as Azure ML knows it: ``mlflow`` has an MLmodel file beside the same files.
+    """
+
+    model: str
+    registry: str = ""
+    subscription: str = ""
+    resourceGroup: str = ""
+    workspace: str = ""
+    type: ModelType = "custom"
+    description: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class HuggingFace:
+    """A model repository on a Hugging Face hub, ``OWNER/NAME``; made if it is not there."""
+
+    repository: str
+    private: bool = True
+    branch: str = "main"
+
+
+@dataclass(frozen=True)
+class OCI:
+    """A repository of an OCI registry and a tag there: ``HOST[:PORT]/PATH:TAG``."""
+
+    reference: str
+
+
+@dataclass(frozen=True)
+class PublishParams:
+    """Publish an export with its adapters to one of these: exactly one is given.
+
+    Inputs: ``base`` (export), ``model`` (as fetched; its record), and ``adapter/<name>`` and
+    ``evaluate/<name>`` by name. What of them decides a version's content is the base's key and the
+    adapters': where a version has the same, no second is made.
+    """
+
+    azureML: AzureML | None = None
+    huggingFace: HuggingFace | None = None
+    oci: OCI | None = None
+
+
 Params = (
     FetchParams
     | CheckParams
@@ -182,6 +231,7 @@ Params = (
     | AdapterParams
     | ReferenceParams
     | EvaluateParams
+    | PublishParams
 )
 
 PARAMS: dict[str, type[Any]] = {
@@ -194,6 +244,7 @@ PARAMS: dict[str, type[Any]] = {
     "adapter": AdapterParams,
     "reference": ReferenceParams,
     "evaluate": EvaluateParams,
+    "publish": PublishParams,
 }
 
 

@@ -21,6 +21,8 @@ class StageInput:
     ``name`` is the stage's name in the graph (``finetune/travel``); ``key`` the artifact to make,
     empty for fetch stages, whose key is found from the content; ``inputs`` role → artifact key;
     ``less``: how often to halve what is held in memory at once, without changing the result.
+    ``job`` (``namespace/name``, or the name alone where there is no cluster) and ``gates`` are what
+    a published version tells of where it is from; they are part of no key.
     """
 
     name: str
@@ -30,6 +32,8 @@ class StageInput:
     key: str = ""
     store: str = "/store"
     less: int = 0
+    job: str = ""
+    gates: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         return json.dumps(encode(self), sort_keys=True)
@@ -38,6 +42,15 @@ class StageInput:
     def from_json(text: str) -> "StageInput":
         """ValueError names the field that is wrong or missing."""
         return decode(StageInput, json.loads(text))
+
+
+@dataclass(frozen=True)
+class Published:
+    """Where a published version is: ``reference`` as a job's source or a pod's image names it, and
+    ``url`` a page for people, if there is one."""
+
+    reference: str
+    url: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,6 +70,7 @@ class Report:
     seconds: float = 0.0
     sizeBytes: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
+    published: Published | None = None
 
     def to_json(self) -> str:
         """One JSON text of at most REPORT_LIMIT bytes; a long message loses its middle."""

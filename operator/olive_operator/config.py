@@ -49,6 +49,19 @@ class ClaimDefaults:
 
 
 @dataclass(frozen=True)
+class Egress:
+    """How stages that fetch or publish reach out of the cluster.
+
+    ``env``: variables of their containers (HTTPS_PROXY, HF_ENDPOINT, AZURE_AUTHORITY_HOST …).
+    ``caConfigMap``: a ConfigMap of the job's namespace whose key ``ca.crt`` holds every certificate
+    authority to trust, in place of the image's.
+    """
+
+    env: dict[str, str] = field(default_factory=dict)
+    caConfigMap: str = ""
+
+
+@dataclass(frozen=True)
 class Retention:
     """What is kept in the stores.
 
@@ -88,6 +101,7 @@ TIMEOUTS: Final[Mapping[str, Duration]] = {
     "adapter": "1h",
     "reference": "6h",
     "evaluate": "6h",
+    "publish": "6h",
 }
 """How long an attempt may run, by kind of stage."""
 
@@ -123,6 +137,7 @@ class Config:
     cpuStage: PodDefaults = PodDefaults()
     gpuStage: PodDefaults = PodDefaults()
     serve: ServeDefaults = ServeDefaults()
+    egress: Egress = Egress()
     storage: ClaimDefaults = ClaimDefaults()
     store: Retention = Retention()
     retry: Retry = Retry()

@@ -12,7 +12,7 @@ _JOB_NAME_LIMIT: Final = 63  # a batch/v1 Job's name becomes a label of its pod
 def attempt(job: str, uid: str, stage: str, address: str, claim: str, number: int) -> str:
     """The batch/v1 Job of one attempt; the same attempt always has the same name."""
     tail = f"-{digest([uid, stage, address, claim])[:8]}-{number}"
-    head = f"{job}-{stage.replace('/', '-')}"[: _JOB_NAME_LIMIT - len(tail)]
+    head = f"{job}-{stage.replace('/', '-').lower()}"[: _JOB_NAME_LIMIT - len(tail)]
     return head.rstrip("-") + tail
 
 

@@ -5,8 +5,9 @@ from datetime import datetime
 from sys import intern
 from typing import Any
 
+from olive_contract.serial import decode
 from olive_contract.serving import SERVING_FILE, Serving
-from olive_contract.stage import StageInput
+from olive_contract.stage import Published, StageInput
 from olive_contract.sweep import Sweep
 from olive_operator import labels
 from olive_operator.api.seen import (
@@ -97,7 +98,9 @@ def artifact(body: Body) -> ArtifactSeen:
     spec = body["spec"]
     # JSON writes 9.0 as 9.
     metrics = {name: float(value) for name, value in (spec.get("metrics") or {}).items()}
-    return ArtifactSeen(body["metadata"]["name"], intern(spec["claim"]), spec["key"], metrics)
+    published = decode(Published, spec["published"]) if "published" in spec else None
+    name = body["metadata"]["name"]
+    return ArtifactSeen(name, intern(spec["claim"]), spec["key"], metrics, published)
 
 
 def claim(body: Body) -> ClaimSeen:

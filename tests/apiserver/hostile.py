@@ -11,6 +11,7 @@ from programs import ROOT
 
 Schema = dict[str, Any]
 
+UUID: Final = "0123abcd-1111-2222-3333-444444444444"
 _LIKELY: Final[dict[str, tuple[str, ...]]] = {
     "source": (
         *("hf://a/b", "hf://a/b@main", "hf://datasets/a/b/c.jsonl", "pvc://data/x.jsonl"),
@@ -22,6 +23,10 @@ _LIKELY: Final[dict[str, tuple[str, ...]]] = {
             "pvc://olive-store/x y",
             "hf://a/b@",
         ),
+        "azureml://registries/r/models/m/versions/1",
+        "azureml://subscriptions/0-a/resourcegroups/g/workspaces/w/models/m/versions/1",
+        "azureml://subscriptions/0-a/resourceGroups/g/workspaces/w/datastores/d/paths/x y.jsonl",
+        "azureml://",
     ),
     "secretRef": ("t", "a.b-c", "x" * 253, "-"),
     "sha256": ("0" * 64, "f" * 63),
@@ -50,6 +55,18 @@ _LIKELY: Final[dict[str, tuple[str, ...]]] = {
     "value": ("", "x"),
     "min": ("0", "9.5", "3Gi", "-1", "1e3"),
     "max": ("0", "9.5", "3Gi", "9" * 31, "-0"),
+    "model": ("travel", "a.b_c-", "x" * 255, "-"),
+    "registry": ("models", "a.b", "é"),
+    "workspace": ("slm", "a_b"),
+    "resourceGroup": ("ml", "a(b)", "a."),
+    "subscription": (UUID, UUID.upper(), "ab"),
+    "description": ("", "🦜", "{{.}}\n" * 100),
+    "repository": ("acme/travel", "a/..", "a"),
+    "branch": ("main", "releases/v1", "-"),
+    "reference": ("registry.example.com/a/b:v1", "localhost:5000/a:b", "a/b"),
+    "clientID": (UUID,),
+    "tenantID": (UUID, "-"),
+    "serviceAccountName": ("default", "olive.a-b", "x" * 253, ""),
     "duration": ("1s", "9999d", "1h30m", "0s"),
     "module": ("q_proj", "self_attn.q_proj", "_"),
     "quantity": ("1", "500m", "8Gi", "0", "1e9"),

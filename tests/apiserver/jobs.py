@@ -60,6 +60,22 @@ def with_parent(**fields: Any) -> Manifest:
     return job(serve={"route": {"parentRefs": [fields]}})
 
 
+def published_to_azure(**fields: Any) -> Manifest:
+    """A job that publishes to Azure ML."""
+    return job(publish={"azureML": {"model": "travel", **fields}})
+
+
+def published_to_hub(**fields: Any) -> Manifest:
+    """A job that publishes to a hub."""
+    hub = {"repository": "acme/travel", "secretRef": "hub", **fields}
+    return job(publish={"huggingFace": hub})
+
+
+def published_to_registry(**fields: Any) -> Manifest:
+    """A job that publishes to an OCI registry."""
+    return job(publish={"oci": {"reference": "registry.example.com/travel:v1", **fields}})
+
+
 FULL = job(
     model={
         "source": "hf://microsoft/Phi-3.5-mini-instruct@main",
@@ -120,6 +136,11 @@ FULL = job(
             "allowPickle": True,
         },
         {"name": "house-style", "source": "pvc://adapters/house style/v2", "allowPickle": False},
+        {
+            "name": "spanish",
+            "source": "azureml://registries/models/models/spanish-lora/versions/2",
+            "allowPickle": False,
+        },
     ],
     export={
         "device": "cpu",
@@ -143,6 +164,32 @@ FULL = job(
             {"metric": "sizeBytes", "min": "1k", "max": "3Gi"},
             {"metric": "perplexityChange", "min": -0.5, "max": "50m"},
         ],
+    },
+    publish={
+        "azureML": {
+            "model": "travel",
+            "subscription": "00000000-1111-2222-3333-444444444444",
+            "resourceGroup": "ml(prod)",
+            "workspace": "slm",
+            "type": "mlflow",
+            "description": "Answers questions about travelling.",
+            "tags": {"team": "travel", "cost center": "42"},
+        },
+        "huggingFace": {
+            "repository": "acme/travel",
+            "private": False,
+            "branch": "releases/v1",
+            "secretRef": "hub-writer",
+        },
+        "oci": {
+            "reference": "registry.example.com:5000/models/travel:v1.2",
+            "secretRef": "registry",
+        },
+    },
+    azure={
+        "clientID": "00000000-1111-2222-3333-444444444444",
+        "tenantID": "55555555-6666-7777-8888-999999999999",
+        "serviceAccountName": "olive",
     },
     serve={
         "autoscaling": {"minReplicas": 2, "maxReplicas": 8, "waitingRequests": 2},
@@ -182,6 +229,7 @@ FULL = job(
         "adapter": "300s",
         "reference": "1d2h3m4s",
         "evaluate": "02h",
+        "publish": "6h",
     },
     progressDeadline="0s",
     queue="team-a",
@@ -189,4 +237,4 @@ FULL = job(
     suspend=True,
 )
 """Every field but those that exclude others: workflow, storage.claim, serve.replicas,
-ttlAfterFinished."""
+ttlAfterFinished, publish.azureML.registry, azure.secretRef."""

@@ -9,6 +9,7 @@ import json
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
@@ -18,7 +19,7 @@ from urllib3.exceptions import HTTPError
 
 from olive_contract.failures import FailureClass
 from olive_contract.keys import content_key
-from olive_contract.stage import Report, StageInput
+from olive_contract.stage import Published, Report, StageInput
 from olive_contract.sweep import Sweep
 
 SELECTOR = "app.kubernetes.io/component in (stage, sweep)"
@@ -125,6 +126,9 @@ class StandInNode:
             return
         key = given.key or content_key("x", str(given.params["source"]))
         report = Report("Succeeded", key=key, seconds=1.5, sizeBytes=7, metrics={"perplexity": 9.0})
+        if given.kind == "publish":
+            version = Published(f"hf://acme/travel@{key[:12]}", "https://hub.example/acme/travel")
+            report = replace(report, metrics={}, published=version)
         self._end(pod, "Succeeded", started, report)
 
     def _sweep(self, pod: Any, given: Sweep) -> None:

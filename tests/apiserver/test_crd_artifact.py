@@ -29,11 +29,21 @@ def test_every_field_is_kept(crds: Kubectl) -> None:
     assert crds.dry_run(whole)["spec"] == whole["spec"]
 
 
+def test_record_of_a_publication_is_kept(crds: Kubectl) -> None:
+    version = {"reference": "hf://acme/travel@4f1c", "url": "https://huggingface.co/acme/travel"}
+    whole = artifact(kind="publish", stage="publish/huggingFace", published=version)
+    assert crds.dry_run(whole)["spec"] == whole["spec"]
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     {
         "a key that is no hash": ({"key": "latest"}, "spec.key in body should match"),
         "a negative size": ({"sizeBytes": -1}, "greater than or equal to 0"),
+        "a version without its name": (
+            {"published": {"url": "https://example.com"}},
+            "spec.published.reference: Required value",
+        ),
         "no claim": ({"claim": None}, "spec.claim: Required value"),
     }.values(),
 )

@@ -13,6 +13,9 @@ from .jobs import (
     WORKFLOW,
     adapter,
     job,
+    published_to_azure,
+    published_to_hub,
+    published_to_registry,
     with_calibration,
     with_data,
     with_evaluation_data,
@@ -26,14 +29,23 @@ from .kubectl import Kubectl, Manifest
 CRD = ROOT / "crds" / "optimizationjobs.olive-operator.io.yaml"
 
 WRITE_MODEL = (
-    "write hf://OWNER/NAME, hf://OWNER/NAME@REVISION, pvc://CLAIM/PATH, s3://BUCKET/PATH "
-    "or az://CONTAINER/PATH"
+    "write hf://OWNER/NAME, hf://OWNER/NAME@REVISION, pvc://CLAIM/PATH, s3://BUCKET/PATH, "
+    "az://CONTAINER/PATH or azureml://…"
+)
+WRITE_AZUREML = (
+    "write azureml://registries/REGISTRY/models/NAME/versions/VERSION, or "
+    "azureml://subscriptions/ID/resourcegroups/GROUP/workspaces/WORKSPACE/ and then "
+    "models/NAME/versions/VERSION or datastores/NAME/paths/PATH"
 )
 WRITE_DATA = (
-    "write pvc://CLAIM/PATH, https://HOST/PATH, s3://BUCKET/PATH, az://CONTAINER/PATH "
-    "or hf://datasets/OWNER/NAME[@REVISION]/PATH"
+    "write pvc://CLAIM/PATH, https://HOST/PATH, s3://BUCKET/PATH, az://CONTAINER/PATH, "
+    "hf://datasets/OWNER/NAME[@REVISION]/PATH or azureml://subscriptions/ID/resourcegroups/GROUP/"
+    "workspaces/WORKSPACE/datastores/NAME/paths/PATH"
 )
-NO_CREDENTIALS = "https:// and pvc:// sources take no credentials; leave secretRef out"
+NO_CREDENTIALS = (
+    "https:// and pvc:// sources take no credentials, and azureml:// those of spec.azure; "
+    "leave secretRef out"
+)
 WRITE_SHA256 = (
     "write the SHA-256 of the file, 64 lower-case hexadecimal digits, as sha256sum prints it"
 )
@@ -82,8 +94,20 @@ OTHERS_CLAIM = (
     "is left out; leave them out, or leave claim out"
 )
 
+ONE_PLACE = "a model is in a workspace or in a registry; give one of the two"
+BY_SUBSCRIPTION = "a workspace is found by subscription and resourceGroup; give both"
+BY_NAME = "a registry is found by its name alone; leave subscription and resourceGroup out"
+WRITE_AZURE_NAME = 'write letters, digits, "-", "_" and ".", beginning with a letter or digit'
+WRITE_UUID = "write an id such as 00000000-1111-2222-3333-444444444444"
+WRITE_REFERENCE = "write HOST/PATH:TAG, such as registry.example.com/models/travel:v1"
+BOTH_IDS = "workload identity takes clientID and tenantID; give both, or neither"
+
 WRITE_DURATION = "write a duration in days, hours, minutes and seconds, such as 30s, 1h30m or 7d"
 ABOVE_ZERO = "write a duration above 0"
+
+UUID = "00000000-1111-2222-3333-444444444444"
+WORKSPACE = f"azureml://subscriptions/{UUID}/resourcegroups/ml/workspaces/slm"
+AT_WORKSPACE = {"subscription": UUID, "resourceGroup": "ml", "workspace": "slm"}
 
 # What is wrong: the job, the field that is named, what is said of it.
 MISTAKES: dict[str, tuple[Manifest, str, str]] = {
@@ -132,6 +156,63 @@ MISTAKES: dict[str, tuple[Manifest, str, str]] = {
         job(model={"source": "pvc://models/../secrets"}),
         "spec.model.source",
         NO_DOTS,
+    ),
+    "a model of Azure ML by its name alone": (
+        job(model={"source": "azureml:phi:3"}),
+        "spec.model.source",
+        WRITE_MODEL,
+    ),
+    "a model of Azure ML without its version": (
+        job(model={"source": "azureml://registries/azureml/models/Phi-3.5-mini-instruct"}),
+        "spec.model.source",
+        WRITE_AZUREML,
+    ),
+    "the newest version of a model": (
+        job(model={"source": "azureml://registries/azureml/models/phi/labels/latest"}),
+        "spec.model.source",
+        WRITE_AZUREML,
+    ),
+    "a model of a workspace nobody can find": (
+        job(model={"source": "azureml://workspaces/slm/models/phi/versions/1"}),
+        "spec.model.source",
+        WRITE_AZUREML,
+    ),
+    "a datastore without a path": (
+        job(model={"source": f"{WORKSPACE}/datastores/blobs/paths/"}),
+        "spec.model.source",
+        WRITE_AZUREML,
+    ),
+    "a path that climbs out of the datastore": (
+        job(model={"source": f"{WORKSPACE}/datastores/blobs/paths/../secrets"}),
+        "spec.model.source",
+        NO_DOTS,
+    ),
+    "a scheme in capitals": (
+        job(model={"source": "AzureML://registries/azureml/models/phi/versions/1"}),
+        "spec.model.source",
+        WRITE_MODEL,
+    ),
+    "a Secret for Azure ML beside its source": (
+        job(model={"source": f"{WORKSPACE}/models/phi/versions/1", "secretRef": "principal"}),
+        "spec.model.secretRef",
+        NO_CREDENTIALS,
+    ),
+    "a registered model as data": (
+        with_data(source="azureml://registries/azureml/models/rows/versions/1"),
+        "spec.adapters[0].data.source",
+        WRITE_DATA,
+    ),
+    "data of Azure ML in capitals": (
+        with_data(
+            source=f"{WORKSPACE}/datastores/blobs/paths/rows.jsonl".replace("azureml", "AZUREML")
+        ),
+        "spec.adapters[0].data.source",
+        WRITE_DATA,
+    ),
+    "an adapter of Azure ML without its version": (
+        job(adapters=[{"name": "french", "source": "azureml://registries/r/models/french"}]),
+        "spec.adapters[0].source",
+        WRITE_AZUREML,
     ),
     "a token for the name of its Secret": (
         job(model={"source": "hf://a/b", "secretRef": "hf_AbCdEf"}),
@@ -875,6 +956,185 @@ MISTAKES: dict[str, tuple[Manifest, str, str]] = {
         job(serve={}, ttlAfterFinished="7d"),
         "spec.ttlAfterFinished",
         "a job that serves does not finish; leave ttlAfterFinished or serve out",
+    ),
+    "a limit for publishing in words": (
+        job(timeouts={"publish": "an hour"}),
+        "spec.timeouts.publish",
+        WRITE_DURATION,
+    ),
+    # Publishing
+    "publishing nowhere": (
+        job(publish={}),
+        "spec.publish",
+        "should have at least 1 properties",
+    ),
+    "a version of no model": (
+        job(publish={"azureML": {"registry": "models"}}),
+        "spec.publish.azureML.model",
+        "Required value",
+    ),
+    "a model's name with a slash": (
+        published_to_azure(model="team/travel", registry="models"),
+        "spec.publish.azureML.model",
+        WRITE_AZURE_NAME,
+    ),
+    "a model nowhere": (published_to_azure(), "spec.publish.azureML", ONE_PLACE),
+    "a model at two places": (
+        published_to_azure(registry="models", **AT_WORKSPACE),
+        "spec.publish.azureML",
+        ONE_PLACE,
+    ),
+    "a workspace without its subscription": (
+        published_to_azure(workspace="slm", resourceGroup="ml"),
+        "spec.publish.azureML.workspace",
+        BY_SUBSCRIPTION,
+    ),
+    "a workspace without its resource group": (
+        published_to_azure(workspace="slm", subscription=UUID),
+        "spec.publish.azureML.workspace",
+        BY_SUBSCRIPTION,
+    ),
+    "a registry in a subscription": (
+        published_to_azure(registry="models", subscription=UUID),
+        "spec.publish.azureML.registry",
+        BY_NAME,
+    ),
+    "a registry in a resource group": (
+        published_to_azure(registry="models", resourceGroup="ml"),
+        "spec.publish.azureML.registry",
+        BY_NAME,
+    ),
+    "a registry by its address": (
+        published_to_azure(registry="azureml://registries/models"),
+        "spec.publish.azureML.registry",
+        WRITE_AZURE_NAME,
+    ),
+    "a workspace that begins with a dash": (
+        published_to_azure(**{**AT_WORKSPACE, "workspace": "-slm"}),
+        "spec.publish.azureML.workspace",
+        WRITE_AZURE_NAME,
+    ),
+    "a subscription by its name": (
+        published_to_azure(**{**AT_WORKSPACE, "subscription": "pay as you go"}),
+        "spec.publish.azureML.subscription",
+        WRITE_UUID,
+    ),
+    "a subscription without dashes": (
+        published_to_azure(**{**AT_WORKSPACE, "subscription": UUID.replace("-", "")}),
+        "spec.publish.azureML.subscription",
+        WRITE_UUID,
+    ),
+    "a resource group with a slash": (
+        published_to_azure(**{**AT_WORKSPACE, "resourceGroup": "ml/prod"}),
+        "spec.publish.azureML.resourceGroup",
+        'write letters, digits, "-", "_", "." and parentheses, not ending with "."',
+    ),
+    "a resource group that ends with a dot": (
+        published_to_azure(**{**AT_WORKSPACE, "resourceGroup": "ml."}),
+        "spec.publish.azureML.resourceGroup",
+        'write letters, digits, "-", "_", "." and parentheses, not ending with "."',
+    ),
+    "a type that Azure ML has, and we do not": (
+        published_to_azure(registry="models", type="triton"),
+        "spec.publish.azureML.type",
+        'supported values: "custom", "mlflow"',
+    ),
+    "a description that is a book": (
+        published_to_azure(registry="models", description="x" * 4097),
+        "spec.publish.azureML.description",
+        "Too long: may not be more than 4096",
+    ),
+    "tags as a list": (
+        published_to_azure(registry="models", tags=["ml"]),
+        "spec.publish.azureML.tags",
+        'must be of type object: "array"',
+    ),
+    "a repository without its owner": (
+        published_to_hub(repository="travel"),
+        "spec.publish.huggingFace.repository",
+        "write OWNER/NAME",
+    ),
+    "a repository by its address": (
+        published_to_hub(repository="hf://acme/travel"),
+        "spec.publish.huggingFace.repository",
+        "write OWNER/NAME",
+    ),
+    "a hub without a token": (
+        job(publish={"huggingFace": {"repository": "acme/travel"}}),
+        "spec.publish.huggingFace.secretRef",
+        "Required value",
+    ),
+    "a token of the hub for the name of its Secret": (
+        published_to_hub(secretRef="hf_AbCdEf"),
+        "spec.publish.huggingFace.secretRef",
+        WRITE_SECRET,
+    ),
+    "a branch with a space": (
+        published_to_hub(branch="my branch"),
+        "spec.publish.huggingFace.branch",
+        "write the name of a branch",
+    ),
+    "private for yes": (
+        published_to_hub(private="yes"),
+        "spec.publish.huggingFace.private",
+        YES,
+    ),
+    "an image without a tag": (
+        published_to_registry(reference="registry.example.com/models/travel"),
+        "spec.publish.oci.reference",
+        WRITE_REFERENCE,
+    ),
+    "an image by its digest": (
+        published_to_registry(reference=f"registry.example.com/travel@sha256:{'0' * 64}"),
+        "spec.publish.oci.reference",
+        WRITE_REFERENCE,
+    ),
+    "an image with a scheme": (
+        published_to_registry(reference="oci://registry.example.com/travel:v1"),
+        "spec.publish.oci.reference",
+        WRITE_REFERENCE,
+    ),
+    "an image without a registry": (
+        published_to_registry(reference="travel:v1"),
+        "spec.publish.oci.reference",
+        WRITE_REFERENCE,
+    ),
+    "an image's path in capitals": (
+        published_to_registry(reference="registry.example.com/Travel:v1"),
+        "spec.publish.oci.reference",
+        WRITE_REFERENCE,
+    ),
+    "a password for the name of a registry's Secret": (
+        published_to_registry(secretRef="User:Password"),
+        "spec.publish.oci.secretRef",
+        WRITE_SECRET,
+    ),
+    # Who it is at Azure
+    "an identity without its tenant": (
+        job(azure={"clientID": UUID}),
+        "spec.azure",
+        BOTH_IDS,
+    ),
+    "a tenant without an identity": (job(azure={"tenantID": UUID}), "spec.azure", BOTH_IDS),
+    "an identity by its name": (
+        job(azure={"clientID": "olive-identity", "tenantID": UUID}),
+        "spec.azure.clientID",
+        WRITE_UUID,
+    ),
+    "a tenant by its domain": (
+        job(azure={"clientID": UUID, "tenantID": "contoso.onmicrosoft.com"}),
+        "spec.azure.tenantID",
+        WRITE_UUID,
+    ),
+    "two identities": (
+        job(azure={"clientID": UUID, "tenantID": UUID, "secretRef": "principal"}),
+        "spec.azure.secretRef",
+        "secretRef is a service principal's, clientID a workload identity's; give one of the two",
+    ),
+    "an account of another namespace": (
+        job(azure={"serviceAccountName": "other/olive"}),
+        "spec.azure.serviceAccountName",
+        WRITE_NAME,
     ),
     # Who goes first
     "a queue in capitals": (job(queue="TeamA"), "spec.queue", WRITE_NAME),

@@ -54,6 +54,10 @@ LORA = {
 }
 TRAINED = adapter(data={**DATA, "evalSplit": 0.1}, allowPickle=False)
 
+WORKSPACE = (
+    "azureml://subscriptions/00000000-1111-2222-3333-444444444444/resourcegroups/ml/workspaces/slm"
+)
+
 # What is written, and what the API server makes of it besides.
 DEFAULTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "nothing but a model": ({}, {}),
@@ -126,6 +130,43 @@ DEFAULTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             }
         },
     ),
+    "publishing to a registry of Azure ML": (
+        {"publish": {"azureML": {"registry": "models", "model": "travel"}}, "azure": {}},
+        {
+            "publish": {
+                "azureML": {
+                    "registry": "models",
+                    "model": "travel",
+                    "type": "custom",
+                    "description": "",
+                }
+            },
+            "azure": {},
+        },
+    ),
+    "publishing to a hub, and a registry that anybody may write to": (
+        {
+            "publish": {
+                "huggingFace": {"repository": "acme/travel", "secretRef": "hub"},
+                "oci": {"reference": "localhost:5000/travel:v1"},
+            }
+        },
+        {
+            "publish": {
+                "huggingFace": {
+                    "repository": "acme/travel",
+                    "secretRef": "hub",
+                    "private": True,
+                    "branch": "main",
+                },
+                "oci": {"reference": "localhost:5000/travel:v1"},
+            }
+        },
+    ),
+    "a service principal": (
+        {"azure": {"secretRef": "principal"}},
+        {"azure": {"secretRef": "principal"}},
+    ),
     "a serving at a gateway": (
         {"serve": {"route": {"parentRefs": [{"name": "public"}]}}},
         {"serve": {"route": {"parentRefs": [{"name": "public"}]}, "page": True}},
@@ -169,6 +210,10 @@ def test_every_field_is_kept(crds: Kubectl) -> None:
         "pvc://models.v1/a..b",
         "s3://my-models.v1/phi/3.5",
         "az://models/phi",
+        "azureml://registries/azureml/models/Phi-3.5-mini-instruct/versions/6",
+        f"{WORKSPACE}/models/phi/versions/2026-11-20",
+        f"{WORKSPACE}/datastores/workspaceblobstore/paths/models/phi 3.5/",
+        f"{WORKSPACE}/models/phi/versions/1".replace("resourcegroups", "resourceGroups"),
     ],
 )
 def test_source_of_a_model(crds: Kubectl, source: str) -> None:
@@ -185,6 +230,7 @@ def test_source_of_a_model(crds: Kubectl, source: str) -> None:
         "hf://datasets/someone/rows@v1/train.jsonl",
         "s3://rows/v1/train.jsonl",
         "az://rows/train.jsonl",
+        f"{WORKSPACE}/datastores/workspaceblobstore/paths/rows/train.jsonl",
     ],
 )
 def test_source_of_data(crds: Kubectl, source: str) -> None:

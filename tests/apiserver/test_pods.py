@@ -12,6 +12,12 @@ def pods() -> list[Manifest]:
         quantize={"algorithm": "awq", "calibration": {"source": "hf://x", "template": "{x}"}},
         adapters=[adapter("travel")],
         gpu={"count": 2, "products": ["NVIDIA-A10"]},
+        publish={
+            "azureML": {"registry": "models", "model": "travel"},
+            "huggingFace": {"repository": "acme/travel", "secretRef": "hub"},
+            "oci": {"reference": "registry.example.com/travel:v1", "secretRef": "registry"},
+        },
+        azure={"clientID": "c", "tenantID": "t"},
     ).settle()
     world.finish("fetch/model", "fetch/calibration", "fetch/travel", "check/quantize", "quantize")
     world.finish("export", "reference/travel", "check/travel", "finetune/travel")
@@ -33,5 +39,6 @@ def test_restricted_namespace_takes_every_pod(kubectl: Kubectl) -> None:
     kubectl("label", "namespace", kubectl.namespace, label)
     wanted = pods()
     assert "/dev/shm" in str(wanted)
+    assert "serviceAccountToken" in str(wanted)
     taken = kubectl.dry_run({"apiVersion": "v1", "kind": "List", "items": wanted})
-    assert len(taken["items"]) == len(wanted) == 12
+    assert len(taken["items"]) == len(wanted) == 15

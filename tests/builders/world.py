@@ -11,7 +11,7 @@ from typing import Any
 from builders.jobs import job_seen, spec
 from olive_contract.failures import FailureClass
 from olive_contract.keys import content_key
-from olive_contract.stage import Progress, Report, StageInput
+from olive_contract.stage import Progress, Published, Report, StageInput
 from olive_operator import labels
 from olive_operator.api.seen import (
     ArtifactSeen,
@@ -117,6 +117,7 @@ class World:
         cached: bool = False,
         seconds: float = 10,
         metrics: dict[str, float] | None = None,
+        published: Published | None = None,
     ) -> "World":
         """The stages' pods run and succeed."""
         for stage in stages:
@@ -125,7 +126,7 @@ class World:
             source = str(given.params.get("source"))
             key = given.key or content_key("x", self.contents.get(source, source))
             report = Report("Succeeded", key=key, cached=cached, seconds=seconds, sizeBytes=5)
-            report = replace(report, metrics=metrics or {})
+            report = replace(report, metrics=metrics or {}, published=published)
             self._end(stage, report, "Complete", seconds)
         return self
 

@@ -73,6 +73,10 @@ def test_every_value_arrives(helm: Helm, tmp_path: Path) -> None:
             tolerations=({"operator": "Exists"},),
             networkPolicy=False,
         ),
+        egress=config.Egress(
+            env={"HTTPS_PROXY": "http://proxy.example:3128", "NO_PROXY": ".cluster.local,.svc"},
+            caConfigMap="company-ca",
+        ),
         gatewayAPI=True,
         storage=config.ClaimDefaults("2.5Ti", "azurefile-premium", "ReadWriteMany"),
         store=config.Retention("", "2Ti", "12h"),

@@ -38,6 +38,18 @@ MISTAKES = {
     "an unknown access mode": ("storage.accessMode=RWX", "'ReadWriteOnce', 'ReadWriteMany'"),
     "no size": ("storage.size=0Gi", "at '/storage/size': '0Gi' does not match"),
     "fewer retries than none": ("retry.limit=-1", "at '/retry/limit': minimum: got -1, want 0"),
+    "a variable that is a number": (
+        "egress.env.NO_PROXY=10",
+        "at '/egress/env/NO_PROXY': got number, want string",
+    ),
+    "a variable that no shell could set": (
+        "egress.env.NO-PROXY=x",
+        "invalid propertyName 'NO-PROXY'",
+    ),
+    "certificates in the values": (
+        "egress.caConfigMap=-----BEGIN CERTIFICATE-----",
+        "at '/egress/caConfigMap': '-----BEGIN CERTIFICATE-----' does not match",
+    ),
     "a limit of what is no stage": (
         "timeouts.serve=1h",
         "at '/timeouts': additional properties 'serve' not allowed",

@@ -29,7 +29,9 @@ def drawn(found: view.Job, width: int = 132) -> str:
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
-STATES = ["running", "ready", "failed", "held-back", "waiting", "suspended", "silent"]
+STATES = [
+    *("running", "ready", "published", "failed", "held-back", "waiting", "suspended", "silent"),
+]
 
 
 @pytest.mark.parametrize("name", STATES)

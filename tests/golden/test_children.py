@@ -11,12 +11,14 @@ import yaml
 from builders import World, adapter
 from builders.world import CONFIG
 
+from olive_contract.stage import Published
 from olive_contract.sweep import Sweep
 from olive_operator import build
 from olive_operator.api.spec import Spec
 from olive_operator.build import StoreMount
 
 GOLDEN = Path(__file__).parent / "children"
+FRENCH = "azureml://registries/models/models/french-lora/versions/2"
 GPU = {
     "count": 1,
     "products": ["NVIDIA-A10"],
@@ -33,6 +35,17 @@ SERVE = {
     },
 }
 
+PUBLISH = {
+    "azureML": {"registry": "models", "model": "travel", "tags": {"team": "ml"}},
+    "huggingFace": {"repository": "acme/travel", "secretRef": "hub-writer"},
+    "oci": {"reference": "registry.example.com/models/travel:v1", "secretRef": "registry"},
+}
+AZURE = {
+    "clientID": "00000000-1111-2222-3333-444444444444",
+    "tenantID": "55555555-6666-7777-8888-999999999999",
+    "serviceAccountName": "olive",
+}
+
 
 def children() -> Iterator[tuple[str, dict[str, Any]]]:
     """One child of each kind, by its file's name, from a job that uses everything."""
@@ -40,7 +53,10 @@ def children() -> Iterator[tuple[str, dict[str, Any]]]:
     world = World(
         model={"source": "hf://owner/model@main", "secretRef": "hf-token"},
         quantize={"algorithm": "gptq", "calibration": calibration},
-        adapters=[adapter("travel"), {"name": "french", "source": "hf://owner/french-lora"}],
+        adapters=[adapter("travel"), {"name": "french", "source": FRENCH}],
+        evaluate={"gates": [{"metric": "perplexity", "max": 9.5}]},
+        publish=PUBLISH,
+        azure=AZURE,
         gpu=GPU,
         storage={"size": "10Gi", "storageClassName": "fast", "accessMode": "ReadWriteMany"},
         serve=SERVE,
@@ -48,7 +64,8 @@ def children() -> Iterator[tuple[str, dict[str, Any]]]:
     world.finish("fetch/model", "fetch/calibration", "fetch/travel", "fetch/french")
     world.finish("check/quantize", "check/travel", "reference/travel")
     world.finish("quantize", "export", "finetune/travel", "adapter/travel", "adapter/french")
-    world.finish("evaluate/travel")
+    world.finish("evaluate/travel", metrics={"perplexity": 9.1})
+    world.finish("publish/huggingFace", published=Published("hf://acme/travel@4f1c"))
     for name, manifest in world.manifests.items():
         kind = name.partition("/")[0].lower()
         stage = manifest["metadata"].get("annotations", {}).get("olive-operator.io/stage-name")
@@ -56,6 +73,8 @@ def children() -> Iterator[tuple[str, dict[str, Any]]]:
             yield f"{kind}-{stage.replace('/', '-')}", manifest
         elif kind != "artifact" or manifest["spec"]["stage"] == "quantize":
             yield kind, manifest
+        elif manifest["spec"]["stage"] == "publish/huggingFace":
+            yield "artifact-published", manifest
     what = Sweep(("1" * 64, "2" * 64), "2026-11-14T12:00:00+00:00", ("3" * 64,))
     yield "job-sweep", build.sweep("ml", what, StoreMount("olive-store", oneNode=True), CONFIG)
 
@@ -114,10 +133,17 @@ def test_defaults_in_code_are_those_of_the_crd() -> None:
         "quantize": {"calibration": data},
         "adapters": [{"name": "a", "data": data, "lora": {}}],
         "evaluate": {"data": data, "gates": [{"metric": "f1", "min": 1}]},
+        "publish": {
+            "azureML": {"model": "m"},
+            "huggingFace": {"repository": "a/b"},
+            "oci": {"reference": "a.example/b:c"},
+        },
+        "azure": {},
         "serve": {"autoscaling": {"maxReplicas": 2}},
     }
     filled = _filled(schema, bare)
     assert filled["adapters"][0]["lora"]["rank"] == 16
     assert filled["evaluate"]["data"]["maxLength"] == 512
+    assert filled["publish"]["huggingFace"]["branch"] == "main"
     assert filled["serve"]["autoscaling"]["waitingRequests"] == 4
     assert Spec.from_body(bare) == Spec.from_body(filled)

@@ -1,10 +1,12 @@
-"""What a run tells of itself: the longest chain of its stages."""
+"""What a run tells of itself: the longest chain of its stages, and where its versions are."""
 
 import pytest
 
-from olive_cli.run.results import critical
+from olive_cli.run.results import critical, outcome, summary
 from olive_contract.params import AdapterParams
+from olive_contract.stage import Published
 from olive_operator.api.stage import Stage
+from olive_operator.api.status import StageStatus, State, Status
 
 
 def stage(name: str, *inputs: str, after: tuple[str, ...] = ()) -> Stage:
@@ -30,3 +32,34 @@ def test_critical_path(
     stages: tuple[Stage, ...], seconds: dict[str, float], expected: float
 ) -> None:
     assert critical(stages, seconds) == expected
+
+
+PUBLISHED = Status(
+    progress="2/2",
+    stages=(
+        StageStatus(
+            "publish/azureML",
+            State.SUCCEEDED,
+            published=Published(
+                "azureml://registries/r/models/m/versions/3", "https://ml.azure.com/m"
+            ),
+        ),
+        StageStatus(
+            "publish/oci", State.SUCCEEDED, cached=True, published=Published("a.example/b@sha256:0")
+        ),
+    ),
+)
+
+
+def test_the_last_word_says_where_each_version_is() -> None:
+    assert outcome(PUBLISHED, {}, 5).splitlines() == [
+        "done in 5 s: 2/2 stages, 1 of them cached",
+        "publish/azureML: azureml://registries/r/models/m/versions/3 (https://ml.azure.com/m)",
+        "publish/oci: a.example/b@sha256:0",
+    ]
+
+
+def test_programs_are_told_where_each_version_is() -> None:
+    azure, oci = summary(PUBLISHED, (), {})["stages"]
+    assert azure["published"]["url"] == "https://ml.azure.com/m"
+    assert oci["published"]["reference"] == "a.example/b@sha256:0"

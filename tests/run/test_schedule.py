@@ -55,6 +55,12 @@ CASES = {
         TWO_CORES,
         {},
     ),
+    "a publication needs none either": (
+        [Wanted("p", "publish"), cpu("c")],
+        [Granted(n, "quantize", (), 1) for n in "ab"],
+        TWO_CORES,
+        {"p": ((), 1)},
+    ),
     "a fetch needs no turn": (
         [fetch("f"), cpu("c")],
         [Granted(n, "quantize", (), 1) for n in "ab"],

@@ -3,15 +3,20 @@
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from stage.standin_hub import TOKEN, Repository, StandinHub, serving
 
 from olive_cli.errors import CliError
-from olive_cli.run import place
+from olive_cli.run import place, scope
+from olive_cli.run.attempt import as_user
+from olive_cli.run.machine import Machine
 from olive_cli.run.place import Place, Runtime
+from olive_contract.stage import StageInput
 from olive_operator.api.seen import JobSeen
 from olive_operator.api.spec import Spec
+from olive_operator.api.stage import Address
 from olive_operator.api.status import Status
 from olive_operator.build import StoreMount, attempt
 from olive_operator.config import Config, Images
@@ -48,7 +53,7 @@ def test_a_wrong_token_is_told_and_not_shown(here: Here) -> None:
     told = here.run(PRIVATE, "--until", "fetch/model", "--secret", f"hub={file}")
     assert told.code == 1
     assert "fetch/model: AuthDenied" in told.out
-    assert "correct the token that --secret names, and run again" in told.out
+    assert "correct the token that --secret names, or your own login, and run again" in told.out
     assert "hf_wrong" not in told.out + told.err
 
 
@@ -96,3 +101,70 @@ def test_a_bucket_gets_the_keys_that_its_secret_has(tmp_path: Path) -> None:
     assert fetch_model("s3://bucket/model", here) == expected
     with pytest.raises(CliError, match='fetch/model needs key "token" of secret keys'):
         fetch_model("hf://owner/name", here)
+
+
+OUT: dict[str, Any] = {
+    "publish": {
+        "azureML": {"registry": "models", "model": "travel"},
+        "huggingFace": {"repository": "acme/travel", "secretRef": "hub"},
+        "oci": {"reference": "registry.example.com/travel:v1", "secretRef": "registry"},
+    },
+    "azure": {"clientID": "c", "tenantID": "t", "serviceAccountName": "olive"},
+}
+OWN = {
+    "AZURE_CLIENT_SECRET": "of-azure",
+    "HF_TOKEN": "of-the-hub",
+    "DOCKER_CONFIG": "/somewhere/docker",
+}
+
+
+def test_a_publication_is_its_users_whatever_the_cluster_would_give(tmp_path: Path) -> None:
+    fitted = scope.fitted(Spec.from_body(spec(**OUT)), Machine(2))
+    here = Place(tmp_path, Runtime(Path("python"), ""), tmp_path, {}, {})
+    job = JobSeen("", "tiny", "", 1, fitted, Status())
+    stages = [s for s in graph(fitted) if s.kind == "publish"]
+    assert len(stages) == 3
+    for stage in stages:
+        made = attempt(
+            *(job, stage, Address("a", "a", {}), 1),
+            *(StoreMount("olive-store"), Config(Images("", "", ""))),
+        )
+        container = made["spec"]["template"]["spec"]["containers"][0]
+        assert here.given(container, stage.name) == {}
+        assert StageInput.from_json(container["args"][0]).job == "tiny"
+
+
+def test_fitting_a_publication_changes_no_key() -> None:
+    before = Spec.from_body(spec(**OUT))
+    after = scope.fitted(before, Machine(2))
+    assert [s.body for s in graph(after)] == [s.body for s in graph(before)]
+
+
+def test_only_a_stage_that_acts_for_the_user_sees_what_the_user_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".azure").mkdir()
+    for name, value in OWN.items():
+        monkeypatch.setenv(name, value)
+    for name in ("AZURE_CONFIG_DIR", "HF_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    runtime = Runtime(Path("python"), "")
+    assert not runtime.environment().keys() & OWN.keys()
+    acting = runtime.environment(as_user=True)
+    assert {name: acting[name] for name in OWN} == OWN
+    assert acting["AZURE_CONFIG_DIR"] == str(tmp_path / ".azure"), "where az login has left it"
+    assert "HF_TOKEN_PATH" not in acting, "nobody has logged in there"
+
+
+@pytest.mark.parametrize(
+    ("kind", "params", "acts"),
+    [
+        ("publish", {}, True),
+        ("fetch", {"source": "azureml://registries/r/models/m/versions/1"}, True),
+        ("fetch", {"source": "hf://a/b"}, False),
+        ("quantize", {}, False),
+    ],
+)
+def test_which_stages_act_for_the_user(kind: str, params: dict[str, Any], acts: bool) -> None:
+    assert as_user(StageInput(kind, kind, params, {})) is acts

@@ -8,8 +8,17 @@ import pytest
 from olive_contract.artifact import Artifact, describe
 from olive_contract.failures import FailureClass, StageFailure
 from olive_contract.keys import artifact_key, content_key
-from olive_contract.params import FinetuneParams, Lora, body_of, params_of
-from olive_contract.stage import REPORT_LIMIT, Progress, Report, StageInput
+from olive_contract.params import (
+    OCI,
+    AzureML,
+    FinetuneParams,
+    HuggingFace,
+    Lora,
+    PublishParams,
+    body_of,
+    params_of,
+)
+from olive_contract.stage import REPORT_LIMIT, Progress, Published, Report, StageInput
 from olive_contract.store import Store
 
 KEY = "a" * 64
@@ -155,9 +164,49 @@ def test_what_is_no_report_is_not_taken_for_one(text: str) -> None:
         Report.from_json(text)
 
 
-def test_stage_input_goes_there_and_back() -> None:
-    given = StageInput("finetune/a", "finetune", {"x": [1]}, {"model": KEY}, KEY)
+@pytest.mark.parametrize(
+    "given",
+    [
+        StageInput("finetune/a", "finetune", {"x": [1]}, {"model": KEY}, KEY),
+        StageInput("publish/oci", "publish", {}, {}, KEY, job="ml/a", gates=("f1 at least 0.5",)),
+    ],
+    ids=["finetune", "publish"],
+)
+def test_stage_input_goes_there_and_back(given: StageInput) -> None:
     assert StageInput.from_json(given.to_json()) == given
+
+
+def test_stage_input_of_an_operator_before_there_was_publishing_is_read() -> None:
+    """An attempt of the version before may be there while the operator is renewed."""
+    told = json.loads(StageInput("export", "export", {}, {}, KEY).to_json())
+    del told["job"], told["gates"]
+    assert StageInput.from_json(json.dumps(told)) == StageInput("export", "export", {}, {}, KEY)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        PublishParams(azureML=AzureML("travel", registry="models", tags={"team": "ml"})),
+        PublishParams(huggingFace=HuggingFace("acme/travel")),
+        PublishParams(oci=OCI("registry.example.com/travel:v1")),
+    ],
+    ids=["azureML", "huggingFace", "oci"],
+)
+def test_target_goes_there_and_back(params: PublishParams) -> None:
+    assert params_of("publish", json.loads(json.dumps(body_of(params)))) == params
+
+
+def test_report_says_where_a_version_is_however_long_its_message() -> None:
+    version = Published("hf://acme/travel@4f1c", "https://example.com/acme/travel")
+    report = Report("Succeeded", key=KEY, message="x" * 9000, published=version)
+    assert Report.from_json(report.to_json()).published == version
+
+
+def test_artifact_of_a_publication_says_where_the_version_is() -> None:
+    told = {"published": {"reference": "hf://acme/travel@4f1c"}}
+    artifact = Artifact(KEY, "publish", {}, {}, (), about=told)
+    assert artifact.published == Published("hf://acme/travel@4f1c")
+    assert Artifact(KEY, "export", {}, {}, ()).published is None
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 NAMES = ("one", "two", "three")
 REFUSABLE = ("fetch/model", "quantize", "export", "PersistentVolumeClaim", "ConfigMap")
 CALIBRATION = {"source": "pvc://data/calibration.jsonl", "template": "{text}"}
+HUB = {"huggingFace": {"repository": "acme/travel", "secretRef": "hub"}}
 TWIN = {**adapter("travel"), "name": "twin"}
 """It is trained on the same data in the same way."""
 CHANGES: tuple[dict[str, Any], ...] = (
@@ -58,6 +59,9 @@ CHANGES: tuple[dict[str, Any], ...] = (
     {"evaluate": None},
     {"evaluate": {}},
     {"evaluate": {"gates": [{"metric": "perplexity", "max": 7}]}},
+    {"publish": None},
+    {"publish": HUB},
+    {"publish": {**HUB, "oci": {"reference": "registry.example.com/travel:v1"}}},
     {"serve": None},
     {"serve": {}},
     {"serve": {"autoscaling": {"minReplicas": 2, "maxReplicas": 3}}},
@@ -79,6 +83,7 @@ BEGINNINGS: tuple[dict[str, Any], ...] = (
     {"adapters": [adapter("travel")]},
     {"serve": {}},
     {"serve": {}, "adapters": [adapter("travel")]},
+    {"serve": {}, "adapters": [adapter("travel")], "evaluate": {}, "publish": HUB},
     {"adapters": [adapter("travel"), TWIN]},
     {"storage": {"claim": "shared"}},
     {"quantize": {"algorithm": "awq", "calibration": CALIBRATION}},

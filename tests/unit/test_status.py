@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from olive_contract.stage import Published
 from olive_operator.api.status import ServingStatus, StageStatus, State, Status
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
@@ -17,6 +18,7 @@ STAGES = st.builds(
     seconds=NUMBERS,
     loss=st.none() | NUMBERS,
     metrics=st.dictionaries(st.sampled_from(["perplexity", "seconds", "sizeBytes"]), NUMBERS),
+    published=st.none() | st.builds(Published, reference=st.text(), url=st.text()),
 )
 
 

@@ -53,7 +53,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- range $image := list "stage" "stageSlim" "serve" -}}
 {{- $_ := set $images $image (include "olive-operator.image" (dict "context" $ "image" $image)) -}}
 {{- end -}}
-{{- $config := pick .Values "namespaces" "imagePullPolicy" "imagePullSecrets" "cpuStage" "gpuStage" "serve" "storage" "store" "retry" "timeouts" "progressDeadline" "imagePullDeadline" "progressSeconds" "gatewayAPI" -}}
+{{- $config := pick .Values "namespaces" "imagePullPolicy" "imagePullSecrets" "cpuStage" "gpuStage" "serve" "egress" "storage" "store" "retry" "timeouts" "progressDeadline" "imagePullDeadline" "progressSeconds" "gatewayAPI" -}}
 {{- $lease := merge (dict "name" (include "olive-operator.fullname" $)) .Values.lease -}}
 {{- if or (ge (float64 $lease.renewSeconds) (float64 $lease.seconds)) (ge (float64 $lease.retrySeconds) (float64 $lease.renewSeconds)) -}}
 {{- fail "lease: retrySeconds has to be less than renewSeconds, and that less than seconds" -}}

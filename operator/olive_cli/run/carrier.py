@@ -153,7 +153,9 @@ def artifacts(store: Store, claim: str) -> dict[str, ArtifactSeen]:
         with suppress(ValueError):  # a damaged one is not there: its stage makes it again
             if artifact := store.find(path.parent.name):
                 name = names.artifact(claim, artifact.key)
-                found[artifact.key] = ArtifactSeen(name, claim, artifact.key, artifact.metrics)
+                found[artifact.key] = ArtifactSeen(
+                    name, claim, artifact.key, artifact.metrics, artifact.published
+                )
     return found
 
 

@@ -17,6 +17,16 @@ PASSED_ON: Final = re.compile(
 )
 """What a stage may see of the environment: the machine's ways, and no tokens, as in a pod."""
 
+AS_USER: Final = re.compile("(AZURE|ARM|MSI|IDENTITY)_.*|HF_TOKEN(_PATH)?|DOCKER_CONFIG")
+"""What a stage may see besides that acts for the user: one that publishes, or reads Azure ML."""
+LOGINS: Final = {
+    "AZURE_CONFIG_DIR": ".azure",
+    "DOCKER_CONFIG": ".docker",
+    "HF_TOKEN_PATH": ".cache/huggingface/token",
+}
+"""Where ``az login``, ``docker login`` and ``hf auth login`` leave what they got: below the user's
+home, which a stage does not have."""
+
 
 @dataclass(frozen=True)
 class Runtime:
@@ -25,9 +35,13 @@ class Runtime:
     python: Path
     path: str
 
-    def environment(self) -> dict[str, str]:
+    def environment(self, as_user: bool = False) -> dict[str, str]:
         """The environment of a process that has been given nothing yet."""
         found = {name: v for name, v in os.environ.items() if PASSED_ON.fullmatch(name)}
+        if as_user:
+            logins = {name: Path.home() / below for name, below in LOGINS.items()}
+            found |= {name: str(path) for name, path in logins.items() if path.exists()}
+            found |= {name: v for name, v in os.environ.items() if AS_USER.fullmatch(name)}
         return {
             **found,
             "PYTHONUNBUFFERED": "1",

@@ -1,6 +1,7 @@
 """What a run is to do and what came of it, in words and as JSON; only the store is read."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 from olive_cli import view
@@ -15,7 +16,7 @@ ADVICE: Final[Mapping[F, str]] = {
     F.OUT_OF_MEMORY: "this machine has too little memory for it, at least beside what else runs",
     F.DISK_FULL: "make room, or name a store on a larger disk with --store",
     F.GPU_FAULT: "look at the GPU with nvidia-smi",
-    F.AUTH_DENIED: "correct the token that --secret names, and run again",
+    F.AUTH_DENIED: "correct the token that --secret names, or your own login, and run again",
     F.SOURCE_NOT_FOUND: "correct the source in the manifest, and run again",
     F.INVALID_INPUT: "correct the manifest or what it names, and run again",
     F.INPUT_MISSING: "run again: the missing artifact is made again",
@@ -57,7 +58,8 @@ def outcome(status: Status, logs: Mapping[str, str], seconds: float) -> str:
     """The last word: what it came to, and what to do about it."""
     if not any(map(bad, status.stages)):
         cached = sum(s.cached for s in status.stages)
-        return f"done in {whole(seconds)}: {status.progress} stages, {cached} of them cached"
+        done = f"done in {whole(seconds)}: {status.progress} stages, {cached} of them cached"
+        return "\n".join([done, *_published(status)])
     lines = []
     for stage in filter(bad, status.stages):
         lines.append(f"{stage.name}: {stage.reason}: {stage.message}")
@@ -67,6 +69,13 @@ def outcome(status: Status, logs: Mapping[str, str], seconds: float) -> str:
     if left := [s.name for s in status.stages if s.state == State.WAITING]:
         lines.append(f"not done, as they wait for it: {', '.join(left)}")
     return "\n".join(lines)
+
+
+def _published(status: Status) -> Iterator[str]:
+    for stage in status.stages:
+        if found := stage.published:
+            page = f" ({found.url})" if found.url else ""
+            yield f"{stage.name}: {found.reference}{page}"
 
 
 def summary(status: Status, stages: Sequence[Stage], logs: Mapping[str, str]) -> dict[str, Any]:
@@ -87,6 +96,7 @@ def summary(status: Status, stages: Sequence[Stage], logs: Mapping[str, str]) ->
                 **({"finishedAt": s.finishedAt} if s.finishedAt else {}),
                 "gpuSeconds": s.gpuSeconds,
                 "metrics": s.metrics,
+                **({"published": asdict(s.published)} if s.published else {}),
                 **({"log": logs[s.name]} if s.name in logs else {}),
                 **({"reason": s.reason, "message": s.message} if bad(s) else {}),
             }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from olive_cli.run.machine import Machine
 
-LIGHT = frozenset({"fetch", "adapter"})
+LIGHT = frozenset({"fetch", "adapter", "publish"})
 """Kinds that wait for a network or a disk, or take a second: they never wait for a turn."""
 
 

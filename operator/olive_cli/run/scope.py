@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from olive_cli.errors import CliError
 from olive_cli.run.machine import Machine
-from olive_operator.api.spec import Spec
+from olive_operator.api.spec import Publish, Spec
 from olive_operator.api.stage import Stage
 from olive_operator.plan.graph import graph
 
@@ -14,10 +14,24 @@ def fitted(spec: Spec, here: Machine) -> Spec:
     """The spec for this machine, by which no key changes.
 
     No stage asks for more GPUs than there are; and nothing is served by the plan, whose serving is
-    a Deployment. Neither is there a queue, nor anyone who would resume what is suspended.
+    a Deployment. Neither is there a queue, nor anyone who would resume what is suspended. At Azure
+    and where it publishes the run is who its user is, whatever the manifest says (place.AS_USER).
     """
     gpu = replace(spec.gpu, count=min(spec.gpu.count, len(here.gpus)))
+    spec = replace(spec, publish=_unsigned(spec.publish), azure=None)
     return replace(spec, gpu=gpu, serve=None, queue=None, suspend=False, ttlAfterFinished=None)
+
+
+def _unsigned(publish: Publish | None) -> Publish | None:
+    """The same targets, without the Secrets of a cluster."""
+    if publish is None:
+        return None
+    hub, oci = publish.huggingFace, publish.oci
+    return replace(
+        publish,
+        huggingFace=hub and replace(hub, secretRef=None),
+        oci=oci and replace(oci, secretRef=None),
+    )
 
 
 def differences(spec: Spec, here: Machine) -> Iterator[str]:

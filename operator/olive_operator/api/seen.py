@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from olive_contract.stage import Progress, Report
+from olive_contract.stage import Progress, Published, Report
 from olive_operator.api.spec import Spec
 from olive_operator.api.status import Status
 
@@ -114,13 +114,15 @@ class AttemptSeen:
 class ArtifactSeen:
     """A record that an artifact is whole in a claim's store.
 
-    It is named by claim and key; ``metrics``, what its stage measured, follow from them.
+    It is named by claim and key; ``metrics``, what its stage measured, and ``published``, where it
+    put a version, follow from them.
     """
 
     name: str
     claim: str
     key: str
     metrics: Mapping[str, float] = field(default_factory=dict, compare=False)
+    published: Published | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

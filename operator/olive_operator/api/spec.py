@@ -7,7 +7,17 @@ test holds the defaults equal.
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from olive_contract.params import Activations, Algorithm, Device, Head, Lora, Provider
+from olive_contract.params import (
+    OCI,
+    Activations,
+    Algorithm,
+    AzureML,
+    Device,
+    Head,
+    HuggingFace,
+    Lora,
+    Provider,
+)
 from olive_contract.serial import decode
 from olive_operator.api.duration import Duration
 
@@ -91,6 +101,16 @@ class Gate:
     min: float | str | None = None
     max: float | str | None = None
 
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """Its bounds in words, such as ``perplexity at most 9.5``."""
+        bounds = (("at least", self.min), ("at most", self.max))
+        return tuple(
+            f"{self.metric} {word} {bound if isinstance(bound, str) else f'{bound:.6g}'}"
+            for word, bound in bounds
+            if bound is not None
+        )
+
 
 @dataclass(frozen=True)
 class EvaluationData:
@@ -109,6 +129,44 @@ class Evaluate:
     reference: bool = True
     data: EvaluationData | None = None
     gates: tuple[Gate, ...] = ()
+
+
+@dataclass(frozen=True)
+class AzureIdentity:
+    """Who the job is at Azure.
+
+    With ``clientID`` and ``tenantID`` the token of ``serviceAccountName`` (the namespace's default
+    if left out) is exchanged for theirs; ``secretRef`` names a Secret with a service principal.
+    Without either it is the node's or whatever a webhook gives the pod.
+    """
+
+    clientID: str | None = None
+    tenantID: str | None = None
+    serviceAccountName: str | None = None
+    secretRef: str | None = None
+
+
+@dataclass(frozen=True)
+class HuggingFaceTarget(HuggingFace):
+    """What the stage takes, and the Secret with the token."""
+
+    secretRef: str | None = None
+
+
+@dataclass(frozen=True)
+class OCITarget(OCI):
+    """What the stage takes, and the Secret with the registry's credentials."""
+
+    secretRef: str | None = None
+
+
+@dataclass(frozen=True)
+class Publish:
+    """Where the result goes once it has passed its gates; to each of these that is given."""
+
+    azureML: AzureML | None = None
+    huggingFace: HuggingFaceTarget | None = None
+    oci: OCITarget | None = None
 
 
 @dataclass(frozen=True)
@@ -201,7 +259,9 @@ class Spec:
     adapters: tuple[Adapter, ...] = ()
     export: Export = Export()
     evaluate: Evaluate | None = None
+    publish: Publish | None = None
     serve: Serve | None = None
+    azure: AzureIdentity | None = None
     gpu: GPU = GPU()
     storage: Storage = Storage()
     retry: RetrySpec = RetrySpec()

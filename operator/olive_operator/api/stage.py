@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from olive_contract.params import Params, body_of
+from olive_operator.api.spec import AzureIdentity
 
 NO_ADAPTERS: Final = frozenset({"base", "model", "calibration", "quantize"})
 """What may stand behind a stage's "/" beside adapters; the CRD lets no adapter be called so."""
@@ -16,7 +17,7 @@ class Stage:
     """A node: what to run, and the stages whose artifacts it reads, by role.
 
     ``after`` are stages that must be done first though nothing of theirs is read: they are no part
-    of the key.
+    of the key. ``secret`` and ``azure``: who it is where it fetches from or publishes to.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Stage:
     after: tuple[str, ...] = ()
     gpu: bool = False
     secret: str | None = None
+    azure: AzureIdentity | None = None
 
     @cached_property
     def body(self) -> dict[str, Any]:
@@ -35,6 +37,8 @@ class Stage:
     @property
     def adapter(self) -> str:
         """The adapter that the stage is for, or empty."""
+        if self.kind == "publish":
+            return ""
         name = self.name.partition("/")[2]
         return "" if name in NO_ADAPTERS else name
 

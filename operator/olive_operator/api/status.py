@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any, Final
 
 from olive_contract.serial import decode
+from olive_contract.stage import Published
 
 
 class State(StrEnum):
@@ -66,6 +67,7 @@ class StageStatus:
     loss: float | None = None
     progressedAt: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
+    published: Published | None = None
     lastFailure: str = ""
 
     @property

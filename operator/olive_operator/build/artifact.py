@@ -1,5 +1,7 @@
 """The record that an artifact is whole in a store: what makes the next job's stage a hit."""
 
+from dataclasses import asdict
+
 from olive_contract.stage import Report
 from olive_operator import labels, names
 from olive_operator.api.seen import JobSeen
@@ -22,6 +24,8 @@ def artifact(job: JobSeen, stage: Stage, report: Report, claim: str, gpu_seconds
     }
     if report.metrics:
         spec["metrics"] = dict(report.metrics)
+    if report.published:
+        spec["published"] = asdict(report.published)
     return {
         "apiVersion": labels.API_VERSION,
         "kind": "Artifact",

@@ -6,7 +6,8 @@ from olive_contract.stage import StageInput
 from olive_operator import labels, names
 from olive_operator.api.seen import JobSeen
 from olive_operator.api.stage import Address, Stage
-from olive_operator.build.credentials import credentials
+from olive_operator.build.access import Access, access
+from olive_operator.build.gpu import affinity_to, ask_for
 from olive_operator.build.meta import metadata
 from olive_operator.build.pod import (
     SOURCES_PATH,
@@ -16,14 +17,11 @@ from olive_operator.build.pod import (
     merged,
     pod_spec,
 )
-from olive_operator.config import Config, PodDefaults
+from olive_operator.config import Config
 
-WITHOUT_TORCH = frozenset({"fetch", "check", "adapter", "evaluate"})
-GPU_PRODUCT_LABEL = "nvidia.com/gpu.product"
+WITHOUT_TORCH = frozenset({"fetch", "check", "adapter", "evaluate", "publish"})
 GRACE_SECONDS = 120
 """For a checkpoint when it is told to stop."""
-SHARED_MEMORY_PATH = "/dev/shm"  # noqa: S108
-"""A container's own holds 64 MiB, which NCCL finds too small."""
 
 
 def attempt(
@@ -43,7 +41,8 @@ def attempt(
     marks = {labels.STAGE: stage.kind, labels.ATTEMPT: str(number)}
     if stage.adapter:
         marks[labels.ADAPTER] = stage.adapter
-    pod, queue = _pod(job, stage, address, store, config, less), job.spec.queue
+    outside, queue = access(stage, config.egress), job.spec.queue
+    pod = _pod(job, stage, address, store, outside, config, less)
     notes = {
         labels.STAGE_NAME: stage.name,
         labels.ADDRESS: address.name,
@@ -51,7 +50,7 @@ def attempt(
         labels.TEMPLATE: digest([pod, queue] if queue else pod)[:16],
     }
     name = names.attempt(job.name, job.uid, stage.name, address.name, store.claim, number)
-    meta = metadata(job, name, "stage", {**marks, **store.labels}, notes)
+    meta = metadata(job, name, "stage", {**marks, **store.labels, **outside.labels}, notes)
     spec: Manifest = {
         "backoffLimit": 0,
         "completions": 1,
@@ -70,7 +69,13 @@ def attempt(
 
 
 def _pod(
-    job: JobSeen, stage: Stage, address: Address, store: StoreMount, config: Config, less: int
+    job: JobSeen,
+    stage: Stage,
+    address: Address,
+    store: StoreMount,
+    outside: Access,
+    config: Config,
+    less: int,
 ) -> Manifest:
     defaults = config.gpuStage if stage.gpu else config.cpuStage
     given = StageInput(
@@ -81,6 +86,8 @@ def _pod(
         key="" if stage.kind == "fetch" else address.key,
         store=STORE_PATH,
         less=less,
+        job=f"{job.namespace}/{job.name}".lstrip("/") if stage.kind == "publish" else "",
+        gates=_gates(job) if stage.kind == "publish" else (),
     )
     container: Manifest = {
         "name": "stage",
@@ -91,18 +98,21 @@ def _pod(
         "resources": merged(defaults.resources, {}),
     }
     volumes = [store.volume]
-    if isinstance(stage.params, FetchParams):
-        _source(stage.params.source, stage.secret, store.claim, container, volumes)
+    if isinstance(stage.params, FetchParams) and stage.params.source.startswith("pvc://"):
+        _source(stage.params.source, store.claim, container, volumes)
+    _let_out(outside, container, volumes)
     if stage.gpu:
-        _gpus(job, container, volumes, defaults)
+        ask_for(job.spec.gpu, container, volumes, defaults)
     spec = {
         **pod_spec(container, volumes, defaults, config),
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": GRACE_SECONDS,
     }
+    if outside.serviceAccountName:
+        spec["serviceAccountName"] = outside.serviceAccountName
     if job.spec.priorityClassName:
         spec["priorityClassName"] = job.spec.priorityClassName
-    if affinity := {**store.affinity, **(_gpu_affinity(job) if stage.gpu else {})}:
+    if affinity := {**store.affinity, **(affinity_to(job.spec.gpu) if stage.gpu else {})}:
         spec["affinity"] = affinity
     if stage.gpu and job.spec.gpu.tolerations:
         more = (dict(t) for t in job.spec.gpu.tolerations)
@@ -117,14 +127,23 @@ def _image(stage: Stage, config: Config) -> str:
     return config.images.stageSlim if slim else config.images.stage
 
 
-def _source(
-    source: str, secret: str | None, claim: str, container: Manifest, volumes: list[Manifest]
-) -> None:
-    """Hand over the credentials, and mount the claim that ``pvc://claim/path`` names, read-only."""
-    if secret and (env := list(credentials(source, secret))):
-        container["env"] = env
-    if not source.startswith("pvc://"):
-        return
+def _gates(job: JobSeen) -> tuple[str, ...]:
+    gates = job.spec.evaluate.gates if job.spec.evaluate else ()
+    return tuple(sentence for gate in gates for sentence in gate.sentences)
+
+
+def _let_out(outside: Access, container: Manifest, volumes: list[Manifest]) -> None:
+    """Hand over what the pod needs outside of the cluster."""
+    if outside.env:
+        container["env"] = list(outside.env)
+    for number, (folder, volume) in enumerate(outside.files):
+        name = f"access-{number}"
+        container["volumeMounts"].append({"name": name, "mountPath": folder, "readOnly": True})
+        volumes.append({"name": name, **volume})
+
+
+def _source(source: str, claim: str, container: Manifest, volumes: list[Manifest]) -> None:
+    """Mount the claim that ``pvc://claim/path`` names, read-only."""
     named = source.removeprefix("pvc://").partition("/")[0]
     mount = {"name": "store", "mountPath": f"{SOURCES_PATH}/{named}", "readOnly": True}
     if named != claim:
@@ -133,27 +152,3 @@ def _source(
             {"name": "source", "persistentVolumeClaim": {"claimName": named, "readOnly": True}}
         )
     container["volumeMounts"].append(mount)
-
-
-def _gpus(
-    job: JobSeen, container: Manifest, volumes: list[Manifest], defaults: PodDefaults
-) -> None:
-    """Ask for the GPUs; where there are several, NCCL shares memory between their processes."""
-    gpu = job.spec.gpu
-    container["resources"] = merged(defaults.resources, {"limits": {gpu.resource: gpu.count}})
-    if gpu.count > 1:
-        volumes.append({"name": "shared-memory", "emptyDir": {"medium": "Memory"}})
-        container["volumeMounts"].append({"name": "shared-memory", "mountPath": SHARED_MEMORY_PATH})
-
-
-def _gpu_affinity(job: JobSeen) -> Manifest:
-    if not job.spec.gpu.products:
-        return {}
-    products = {
-        "key": GPU_PRODUCT_LABEL,
-        "operator": "In",
-        "values": list(job.spec.gpu.products),
-    }
-    terms = [{"matchExpressions": [products]}]
-    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
-    return {"nodeAffinity": required}

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from olive_operator.api.spec import Gate, Spec
+from olive_operator.api.stage import Stage
 from olive_operator.api.status import GATE_FAILED, StageStatus, State
 from olive_operator.plan.outcomes import shortened
 
@@ -48,6 +49,17 @@ def failed(spec: Spec, measured: Mapping[str, Mapping[str, float]]) -> tuple[Fai
         for gate in gates
         for message in _missed(gate, metrics.get(gate.metric))
     )
+
+
+def holding(stage: Stage, spec: Spec, inputs: Mapping[str, StageStatus]) -> frozenset[str]:
+    """The evaluations whose gates keep the stage from publishing; ``inputs``: those it comes after.
+
+    What is not measured yet is waited for anyway.
+    """
+    if stage.kind != "publish":
+        return frozenset()
+    measured = {name: s.metrics for name, s in inputs.items() if s.state == State.SUCCEEDED}
+    return frozenset(gate.stage for gate in failed(spec, measured))
 
 
 def judged(spec: Spec, stages: Sequence[StageStatus]) -> dict[str, StageStatus]:

@@ -9,10 +9,11 @@
 ``export`` needs no adapter and runs beside the fine-tunings. Each adapter is evaluated by itself,
 so that a further one touches none of the others. A stage that asks for a GPU comes after its own
 check, on a CPU (``check/quantize``, ``check/<a>``). A ``workflow`` stands in the place of quantize.
+What is published (``publish/<target>``) comes after everything else.
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from olive_contract.params import (
     AdapterParams,
@@ -39,6 +40,7 @@ from olive_operator.api.spec import (
     Spec,
 )
 from olive_operator.api.stage import Stage
+from olive_operator.plan import publishing
 
 WITHOUT_GPU = ("rtn",)
 """Algorithms that need no GPU: 3.8 G parameters are rounded in two minutes on two cores."""
@@ -51,7 +53,16 @@ def claim_of(spec: Spec) -> str:
 
 def graph(spec: Spec) -> tuple[Stage, ...]:
     """All stages of a job, each after those it reads."""
-    return tuple(_stages(spec))
+    made = tuple(_identified(stage, spec) for stage in _stages(spec))
+    return (*made, *publishing.stages(spec, made))
+
+
+def _identified(stage: Stage, spec: Spec) -> Stage:
+    """A stage that fetches from Azure ML does so as who the job is there."""
+    params = stage.params
+    if isinstance(params, FetchParams) and params.source.startswith("azureml://"):
+        return replace(stage, azure=spec.azure)
+    return stage
 
 
 def _stages(spec: Spec) -> Iterator[Stage]:

@@ -1,6 +1,7 @@
 """From stages to addresses: the key of each stage as far as its inputs' keys are known."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 from olive_contract.keys import artifact_key, digest
 from olive_operator.api.stage import Address, Stage
@@ -14,7 +15,8 @@ def addresses(stages: Sequence[Stage], sources: Mapping[str, str]) -> dict[str, 
     found: dict[str, Address | None] = {}
     for stage in stages:
         if stage.kind == "fetch":
-            request = digest([stage.body, stage.secret])
+            who = [asdict(stage.azure)] if stage.azure else []
+            request = digest([stage.body, stage.secret, *who])
             found[stage.name] = Address(request, sources.get(request, ""), {})
             continue
         inputs = {role: _key_of(found[name]) for role, name in stage.inputs.items()}

@@ -11,7 +11,7 @@ from olive_operator.api.seen import Seen
 from olive_operator.api.stage import Address, Stage
 from olive_operator.api.status import State
 
-PRODUCTS: Final = frozenset({"export", "adapter", "evaluate"})
+PRODUCTS: Final = frozenset({"export", "adapter", "evaluate", "publish"})
 """Kinds of stages that a job is for; all others serve these."""
 SERVED: Final = frozenset({"export", "adapter"})
 """Products that have to be in the store as long as they are served."""

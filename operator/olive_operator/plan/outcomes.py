@@ -23,7 +23,8 @@ MESSAGE_LIMIT: Final = 1024
 def cached(view: View) -> StageStatus:
     """The store had the artifact; nothing was run for it."""
     status = _without_work(view, "Cached", "the artifact was in the store")
-    return replace(status, metrics=dict(view.seen.artifacts[view.address.key].metrics))
+    artifact = view.seen.artifacts[view.address.key]
+    return replace(status, metrics=dict(artifact.metrics), published=artifact.published)
 
 
 def unneeded(view: View) -> StageStatus:
@@ -127,6 +128,7 @@ def succeeded(view: View, attempt: AttemptSeen, report: Report) -> StageStatus:
         seconds=round(max(seconds(attempt, view.now), report.seconds), 1),
         gpuSeconds=view.before.gpuSeconds + gpu_seconds(view, attempt),
         metrics=report.metrics,
+        published=report.published,
         lastFailure=view.before.lastFailure,
     )
 

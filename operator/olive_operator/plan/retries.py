@@ -80,7 +80,7 @@ POLICY: Final[Mapping[F, Rule]] = {
     F.IMAGE_PULL: Rule(
         Action.RETRY, "check the image's name and the pull secrets", delay=timedelta(minutes=1)
     ),
-    F.AUTH_DENIED: Rule(Action.FAIL, f"correct the credentials in the secret, then {_ANNOTATE}"),
+    F.AUTH_DENIED: Rule(Action.FAIL, f"correct the credentials or their rights, then {_ANNOTATE}"),
     F.SOURCE_NOT_FOUND: Rule(Action.FAIL, _FIX_SPEC),
     F.INVALID_INPUT: Rule(Action.FAIL, _FIX_SPEC),
 }

@@ -55,11 +55,14 @@ def target(seen: Seen, stages: Mapping[str, StageStatus]) -> Target | None:
 
 
 def _undecided(seen: Seen, stages: Mapping[str, StageStatus]) -> bool:
-    """Something goes on, or a gate is not passed: what was not measured has passed none."""
+    """Something goes on, or a gate is not passed: what was not measured has passed none.
+
+    Nobody who asks the model waits for its publication.
+    """
     evaluate = seen.job.spec.evaluate
     gated = evaluate is not None and bool(evaluate.gates)
     return any(
-        s.state in UNDER_WAY
+        (s.state in UNDER_WAY and not s.name.startswith("publish/"))
         or s.missed_gate
         or (gated and s.name.startswith("evaluate/") and s.state != State.SUCCEEDED)
         for s in stages.values()

@@ -3,7 +3,7 @@
 Level-triggered: the same inputs give the same answer, however often it is asked.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -14,6 +14,7 @@ from olive_operator.api.stage import Address, Stage
 from olive_operator.api.status import StageStatus, State
 from olive_operator.config import Config
 from olive_operator.plan import (
+    gates,
     limits,
     needs,
     outcomes,
@@ -65,8 +66,9 @@ def step(
     """
     before = seen.job.status.stage_named(stage.name) or StageStatus(stage.name, State.WAITING)
     first = {name: others(name) for name in (*stage.inputs.values(), *stage.after)}
+    held = gates.holding(stage, seen.job.spec, {n: s.status for n, s in first.items()})
     waits_for = [name for name, s in first.items() if s.status.state != State.SUCCEEDED]
-    hopeless = any(first[name].hopeless for name in waits_for)
+    hopeless = bool(held) or any(first[name].hopeless for name in waits_for)
     if address is None:
         return _undecided(stage, before, waits_for, hopeless, seen, config, now)
     if before.address != address.name:
@@ -83,7 +85,7 @@ def step(
         if maker.start:
             return Step(waits.twin(view, maker.status))
         view = replace(view, before=waits.of_twin(view.before, maker.status))
-    found = _next(view, needed, waits_for, ours)
+    found = _next(view, needed, waits_for, held, ours)
     return replace(found, hopeless=hopeless or found.status.state == State.FAILED)
 
 
@@ -116,7 +118,9 @@ def under_way(stage: StageStatus, seen: Seen) -> AttemptSeen | None:
     return _latest(stage, [a for a in there if a.number > stage.endedAttempt])
 
 
-def _next(view: View, needed: bool, waits_for: list[str], ours: list[AttemptSeen]) -> Step:
+def _next(
+    view: View, needed: bool, waits_for: list[str], held: Set[str], ours: list[AttemptSeen]
+) -> Step:
     """What follows for a stage whose artifact is not there."""
     before, attempt = view.before, view.attempt
     if not needed and not (attempt and attempt.ended):
@@ -126,12 +130,15 @@ def _next(view: View, needed: bool, waits_for: list[str], ours: list[AttemptSeen
         return Step(before)
     if view.seen.job.spec.suspend and not (attempt and attempt.ended):
         return Step(waits.suspended(view, attempt))
+    if held and not (attempt and attempt.ended):
+        return Step(waits.gated(view, sorted(held)))
     if attempt:  # what is under way goes on: only a beginning waits
         found, suspended = _observed(view, attempt), view.seen.job.spec.suspend
         goes_on = attempt.ended and found.again and (suspended or found.again <= view.now)
         if not goes_on or found.lost:
             return found  # what is lost has to be there first
-        return _next(replace(view, before=found.status, attempt=None), needed, waits_for, ours)
+        view = replace(view, before=found.status, attempt=None)
+        return _next(view, needed, waits_for, held, ours)
     if waits_for:
         return Step(waits.waiting(before, waits_for))
     return _absent(view, ours)

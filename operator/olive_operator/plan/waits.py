@@ -1,5 +1,6 @@
 """A stage's status while nothing of its own is under way: what it waits for, in a sentence."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -16,6 +17,13 @@ def waiting(before: StageStatus, inputs: list[str]) -> StageStatus:
     """Not yet due; the counts of attempts are kept, as the address may stay what it was."""
     why = f"waits for {', '.join(inputs)}"
     return replace(before, state=State.WAITING, reason="WaitingForInputs", message=why, key="")
+
+
+def gated(view: View, held: Sequence[str]) -> StageStatus:
+    """Nothing new is published while a gate is missed; an attempt under way is ended."""
+    before = withdrawn(view, view.attempt) if view.attempt else view.before
+    why = f"a gate is missed by {', '.join(held)}: nothing new is published"
+    return replace(before, state=State.WAITING, reason="HeldBack", message=why, retryAt="")
 
 
 def held_back(view: View, why: Pending) -> StageStatus:

@@ -181,8 +181,8 @@ class Others(Mapping[str, Builder]):
         return attempt == (record.seen.address, record.seen.number, POD_REFUSED)
 
     def _withdrawn(self, building: list[AttemptRecord]) -> Builder | None:
-        """An attempt that its job has given up, or that outlives it: until it is deleted, as it will
-        be, it may still begin."""
+        """An attempt that its job has given up, or that outlives its job: it may still begin, until
+        it is deleted, which will be soon."""
         for record in building:
             attempt, theirs = self._with_pod(record), record.owner != self._job.uid
             if theirs and not attempt.ended and not self._open(record):
