@@ -32,7 +32,8 @@ from olive_contract.store import Store
 from olive_stage import export
 from olive_stage.activations import keep_float
 from olive_stage.checkpoint import load_model
-from olive_stage.onnx_model import MODEL_FILE, OnnxModel
+from olive_stage.genai_folder import MODEL_FILE
+from olive_stage.onnx_model import OnnxModel
 from olive_stage.work import Work
 
 HEADS: tuple[Head, ...] = ("int4", "int8", "fp16")

@@ -26,8 +26,9 @@ from peft import PeftConfig, PeftModel
 
 from olive_stage.activations import keep_float
 from olive_stage.checkpoint import load_model, load_tokenizer
+from olive_stage.genai_folder import ADAPTER_FILE, MODEL_FILE
 from olive_stage.olive_lora import make_known
-from olive_stage.onnx_model import ADAPTER_FILE, MODEL_FILE, OnnxModel
+from olive_stage.onnx_model import OnnxModel
 
 ROWS = 4
 TOKENS = 96

@@ -169,6 +169,13 @@ class Cluster:
         found = self._custom.list_namespaced_custom_object(*GROUP, self.namespace, "artifacts")
         return [a["spec"] for a in found["items"] if a["spec"]["claim"] == claim]
 
+    def artifact_names(self, claim: str, kind: str) -> list[str]:
+        """The records of what stages of this kind have made on the claim."""
+        found = self._custom.list_namespaced_custom_object(*GROUP, self.namespace, "artifacts")
+        wanted = claim, kind
+        specs = ((a["metadata"]["name"], a["spec"]) for a in found["items"])
+        return [name for name, spec in specs if (spec["claim"], spec["kind"]) == wanted]
+
     @contextmanager
     def asking(self, name: str, script: str) -> Iterator[Callable[[], str]]:
         """Python in a pod beside a job's serving, with its URL as argument; what it has printed."""
@@ -251,6 +258,11 @@ class Cluster:
         )
         assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
         return done.stdout
+
+    def apply(self, *manifests: dict[str, Any]) -> None:
+        """Objects of this namespace, as kubectl applies them."""
+        for manifest in manifests:
+            self.run_kubectl("apply", "--filename=-", stdin=manifest)
 
     @contextmanager
     def served(self, name: str) -> Iterator[openai.OpenAI]:

@@ -109,6 +109,7 @@ def azure(folder: Path) -> Iterator[Shop]:
             "--location",
             folder,
             "--silent",
+            "--disableTelemetry",
             "--skipApiVersionCheck",
         ],
         stdout=subprocess.DEVNULL,

@@ -1,6 +1,7 @@
 """Exports of every kind: heads, tied embeddings, a GPU's graph, a graph that a workflow made."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,8 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from conftest import Fetched
-from lab import EVALUATE, EXPORT, RTN, Lab
+from conftest import Chain, Fetched
+from lab import EVALUATE, EXPORT, RTN, Lab, finetune
 from onnx import numpy_helper
 
 from olive_contract.artifact import Artifact, describe
@@ -285,6 +286,38 @@ def test_projections_that_were_fused_take_an_adapter_for_fused_ones(
     names = {site["name"].split(".")[-1] for site in shared.artifact(key).about["lora"]}
     assert names == {"qkv_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
     assert shared.make("adapter", {}, base=key, adapter=plain_adapter(shared))
+
+
+def test_an_export_that_comes_from_elsewhere_is_taken_as_it_is_adapters_and_all(
+    shared: Lab, rtn: Chain
+) -> None:
+    claim = shared.sources / "team" / "published"
+    shutil.copytree(shared.store.path(rtn.base), claim, ignore=shutil.ignore_patterns("artifact*"))
+    model = shared.make("fetch", {"what": "model", "source": "pvc://team/published"})
+    key = shared.make("export", EXPORT, model=model)
+    first, again = shared.store.path(rtn.base), shared.store.path(key)
+    assert (again / "model.onnx").read_bytes() == (first / "model.onnx").read_bytes()
+    assert shared.artifact(key).about["lora"] == shared.artifact(rtn.base).about["lora"]
+    np.testing.assert_array_equal(logits(shared, key), logits(shared, rtn.base))
+    assert shared.make("adapter", {}, base=key, adapter=plain_adapter(shared))
+
+
+@pytest.mark.parametrize(("kind", "params"), [("quantize", RTN), ("finetune", finetune())])
+def test_an_export_is_neither_quantized_nor_trained(
+    shared: Lab, rtn: Chain, fetched: Fetched, kind: str, params: dict[str, Any]
+) -> None:
+    data = {"data": fetched.travel} if kind == "finetune" else {}
+    report = shared.run(kind, params, model=rtn.base, **data)
+    assert report.reason is FailureClass.INVALID_INPUT
+    assert "the model is an ONNX one" in report.message
+
+
+def test_an_export_that_is_not_whole_is_refused(lab: Lab) -> None:
+    lab.claim("half/genai_config.json", "{}")
+    lab.claim("half/tokenizer.json", "{}")
+    report = lab.run("fetch", {"what": "model", "source": "pvc://team/half"})
+    assert report.reason is FailureClass.SOURCE_NOT_FOUND
+    assert "is a model for onnxruntime-genai, but lacks model.onnx" in report.message
 
 
 def rename_nodes(folder: Path) -> None:

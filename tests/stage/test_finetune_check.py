@@ -107,7 +107,7 @@ def test_a_graph_that_a_workflow_left_is_refused(
         lab.store.commit(out, Artifact(key, "workflow", {}, {}, describe(out)))
     report = lab.run(kind, params, model=key, data=key)
     assert report.reason is FailureClass.INVALID_INPUT
-    assert "the workflow left an ONNX model, which cannot be trained on" in report.message
+    assert "the model is an ONNX one, which cannot be trained on" in report.message
 
 
 def test_widths_of_packed_layers_are_those_of_the_layers(tmp_path: Path) -> None:

@@ -122,6 +122,12 @@ MODULES_BUILT = (
     ),
     KWOK,
     KUEUE,
+    Module(
+        "registry",
+        {"registry": "github.com/distribution/distribution/v3/cmd/registry"},
+        "github.com/distribution/distribution/v3",
+        ("github.com/distribution/distribution/v3/version.version={version}",),
+    ),
 )
 _MODULE_OF = {program: module for module in MODULES_BUILT for program in module.programs}
 PROGRAMS = tuple(_MODULE_OF)

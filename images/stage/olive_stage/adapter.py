@@ -17,9 +17,9 @@ from olive_contract.failures import StageFailure
 from olive_contract.params import AdapterParams
 from olive_contract.store import Store
 from olive_stage.adapter_folder import CONFIG, WEIGHTS, check_adapter
+from olive_stage.genai_folder import ADAPTER_FILE
 from olive_stage.json_file import read_json
 from olive_stage.lora_mapping import Array, convert
-from olive_stage.onnx_model import ADAPTER_FILE
 from olive_stage.origin import described
 from olive_stage.safetensors_file import read_header
 from olive_stage.sites import inputs_of, sites_of

@@ -9,8 +9,8 @@ from typing import Any
 
 from olive_stage.checkpoint import load_model
 from olive_stage.companions import copy_companions
+from olive_stage.genai_folder import GENAI_CONFIG, MODEL_FILE
 from olive_stage.model_folder import CONFIG, check_folder, read_config
-from olive_stage.onnx_model import GENAI_CONFIG, MODEL_FILE
 from olive_stage.work import invalid
 
 NOTES = (

@@ -1,7 +1,7 @@
 """The environment every stage runs in, set before any library is imported.
 
-No telemetry, no network but for fetch stages, no writes outside the temporary folder (the root
-file system is read-only), and as many threads as the container may use.
+No telemetry, no network but for stages that fetch or publish, no writes outside the temporary
+folder (the root file system is read-only), and as many threads as the container may use.
 """
 
 import os
@@ -22,13 +22,15 @@ ALWAYS = {
     "TQDM_DISABLE": "1",
 }
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
+OUTGOING = ("fetch", "publish")
+"""Kinds of stages that may reach out."""
 CACHES = ("HF_HOME", "XDG_CACHE_HOME", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "HOME")
 
 
 def prepare(kind: str) -> None:
     """Set the process's environment for a stage of this kind."""
     os.environ.update(ALWAYS)
-    os.environ.update(dict.fromkeys(OFFLINE, "0" if kind == "fetch" else "1"))
+    os.environ.update(dict.fromkeys(OFFLINE, "0" if kind in OUTGOING else "1"))
     for name in CACHES:
         os.environ[name] = str(Path(tempfile.gettempdir()) / f"olive-{name.lower()}")
     os.environ.setdefault("OMP_NUM_THREADS", str(usable_cpus()))

@@ -16,8 +16,9 @@ from tokenizers import Tokenizer
 from olive_contract.params import EvaluateParams
 from olive_stage.answers import exact_match, f1
 from olive_stage.console import progress, say
+from olive_stage.genai_folder import ADAPTER_FILE
 from olive_stage.measured_rows import MeasuredRows, choose
-from olive_stage.onnx_model import ADAPTER_FILE, OnnxModel, stop_tokens
+from olive_stage.onnx_model import OnnxModel, stop_tokens
 from olive_stage.perplexity import Perplexity
 from olive_stage.work import Made, Work, invalid
 

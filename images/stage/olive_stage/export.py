@@ -2,8 +2,8 @@
 
 The builder is onnxruntime-genai's own (Olive's ModelBuilder pass drives older ones only), called
 in this process so that a full disk is an exception and not an exit code. Projections are not fused,
-so that each has a place for a LoRA; an adapter never changes ``model.onnx``. What a workflow has
-built already is taken as it is.
+so that each has a place for a LoRA; an adapter never changes ``model.onnx``. What was built before,
+by a workflow or by whoever made the source, is taken as it is.
 """
 
 import os
@@ -14,15 +14,15 @@ from olive_contract.artifact import ARTIFACT_FILE
 from olive_contract.params import ExportParams
 from olive_stage.activations import keep_float
 from olive_stage.console import progress, say
+from olive_stage.genai_folder import GENAI_CONFIG, MODEL_FILE, absent_files
 from olive_stage.graft import graft
 from olive_stage.head import OPTIONS as HEAD_OPTIONS
 from olive_stage.head import halve, head_of
 from olive_stage.model_folder import quantization_of, read_config, remote_code
-from olive_stage.onnx_model import GENAI_CONFIG, MODEL_FILE, OnnxModel, structure
+from olive_stage.onnx_model import OnnxModel, structure
 from olive_stage.work import Made, Work, invalid
 
 BUILDER_PROVIDERS = {"CPUExecutionProvider": "cpu", "CUDAExecutionProvider": "cuda"}
-REQUIRED = (MODEL_FILE, GENAI_CONFIG, "tokenizer.json")
 
 
 def make(params: ExportParams, work: Work) -> Made:
@@ -106,7 +106,7 @@ def take(source: Path, out: Path) -> None:
     The graph itself is copied, because it is rewritten. InvalidInput if a file is not there.
     """
     if absent := absent_files(source):
-        raise invalid(f"the workflow left a model that lacks {absent}; onnxruntime-genai needs it")
+        raise invalid(f"the model is one for onnxruntime-genai, but lacks {absent}")
     for path in source.rglob("*"):
         if not path.is_file() or path.name == ARTIFACT_FILE:
             continue
@@ -138,8 +138,3 @@ def check(folder: Path, computes: bool) -> None:
     logits = OnnxModel(folder).logits([1, 2])
     if logits.shape[0] != 2 or not (abs(logits) < float("inf")).all():
         raise RuntimeError("the exported graph computes no finite logits")
-
-
-def absent_files(folder: Path) -> str:
-    """The files that ``folder`` lacks, for a message; empty if it is whole."""
-    return ", ".join(name for name in REQUIRED if not (folder / name).is_file())

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from olive_contract.artifact import Artifact, File, describe
+from olive_contract.failures import FailureClass, StageFailure
 from olive_contract.keys import content_key
 from olive_contract.params import FetchParams
 from olive_contract.store import Store
@@ -20,6 +21,7 @@ from olive_stage.adapter_folder import check_adapter
 from olive_stage.claim import ClaimOrigin
 from olive_stage.code_files import check_code
 from olive_stage.copying import content_of
+from olive_stage.genai_folder import GENAI_CONFIG, absent_files
 from olive_stage.hit import find_whole
 from olive_stage.hub import HubOrigin
 from olive_stage.model_config import embeddings
@@ -102,6 +104,10 @@ def open_origin(found: source.Source, params: FetchParams, store: Store, need: N
         return HubOrigin(found, params, store, need)
     if isinstance(found, source.Claim):
         return ClaimOrigin(found, params, need)
+    if isinstance(found, source.AzureML):
+        from olive_stage.azure_ml.origin import AzureMLOrigin  # three seconds, and seldom needed
+
+        return AzureMLOrigin(found, params, store, need)
     if isinstance(found, source.Bucket):
         return BucketOrigin(found, params, store, need)
     return WebOrigin(found, store, need)
@@ -125,6 +131,14 @@ def keep_data(out: Path, file: File, params: FetchParams, place: str, form: Temp
 
 def check_model(out: Path, place: str, trusted: bool) -> dict[str, object]:
     """What readers want to know of the model that was brought; a StageFailure if it is not one."""
+    if (out / GENAI_CONFIG).is_file() and not any(out.glob("*.safetensors")):
+        if absent := absent_files(out):
+            raise StageFailure(
+                FailureClass.SOURCE_NOT_FOUND,
+                f"{place} is a model for onnxruntime-genai, but lacks {absent}",
+            )
+        check_tokenizer(out, place, None)
+        return {"quantization": "onnx"}
     about = check_folder(out, place)
     table = embeddings(read_tensors(out, place))
     check_tokenizer(out, place, table.shape[0] if table else None)

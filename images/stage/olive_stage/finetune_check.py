@@ -7,6 +7,7 @@ from olive_contract.params import FinetuneParams, Lora
 from olive_stage import rows, template
 from olive_stage.batches import to_train_on, tokenize
 from olive_stage.console import say
+from olive_stage.genai_folder import GENAI_CONFIG
 from olive_stage.lora_sites import PROJECTION, Projections, chosen, trainable
 from olive_stage.model_folder import (
     CONFIG,
@@ -15,7 +16,6 @@ from olive_stage.model_folder import (
     read_config,
     read_tensors,
 )
-from olive_stage.onnx_model import GENAI_CONFIG
 from olive_stage.tokenizer_file import TOKENIZER, read_tokenizer
 from olive_stage.work import invalid
 
@@ -57,8 +57,8 @@ def check_trainable(model: Path) -> None:
     """InvalidInput if the folder is a graph, as a workflow may leave it, and not a checkpoint."""
     if (model / GENAI_CONFIG).is_file() or not (model / CONFIG).is_file():
         raise invalid(
-            "the workflow left an ONNX model, which cannot be trained on; end it with a PyTorch "
-            "pass, or leave out adapters with data"
+            "the model is an ONNX one, which cannot be trained on; begin with (or end the workflow "
+            "with) a PyTorch model, or leave out adapters with data"
         )
 
 

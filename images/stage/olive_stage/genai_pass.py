@@ -13,7 +13,7 @@ from olive.passes import Pass
 from olive.passes.pass_config import BasePassConfig, PassConfigParam
 
 from olive_stage.export import BUILDER_PROVIDERS
-from olive_stage.onnx_model import MODEL_FILE
+from olive_stage.genai_folder import MODEL_FILE
 
 
 class GenAIModelBuilder(Pass):  # type: ignore[misc]

@@ -27,11 +27,13 @@ ELEMENTS = {TensorProto.FLOAT: "float32", TensorProto.FLOAT16: "float16"}
 def graft(path: Path) -> list[Site]:
     """Rewrite the graph at ``path`` in place (its external data stays as it is); the sites.
 
-    None are found in a graph that does not name its projections as the builder does.
+    None are found in a graph that does not name its projections as the builder does; those that are
+    open already, as in an export of ours, stay as they are.
     """
     model = onnx.load(path, load_external_data=False)
     graph = model.graph
     weights = {i.name: i for i in graph.initializer}
+    there = {i.name for i in graph.input}
     nodes, sites = [], []
     for node in graph.node:
         nodes.append(node)
@@ -39,6 +41,8 @@ def graft(path: Path) -> list[Site]:
         if site is None:
             continue
         sites.append(site)
+        if inputs_of(site.name)[0] in there:
+            continue
         _open_inputs(graph, site)
         nodes.extend(_beside(node, site))
     del graph.node[:]

@@ -26,6 +26,7 @@ from olive_contract.keys import content_key
 from olive_contract.params import FetchParams
 from olive_contract.store import Store
 from olive_stage.copying import Meter, bytes_in, move
+from olive_stage.hub_refusals import SENSELESS, failed, garbled, status_of
 from olive_stage.parallel import each
 from olive_stage.resumable import resumable
 from olive_stage.room import Need, make_room
@@ -34,6 +35,9 @@ from olive_stage.source import Hub
 from olive_stage.wanted import variant, wanted
 from olive_stage.words import some
 from olive_stage.work import invalid
+
+MOST_OF_A_LICENSE = 100
+"""Characters of its name."""
 
 
 class HubOrigin:
@@ -56,8 +60,8 @@ class HubOrigin:
                 files_metadata=True,
             )
         if not isinstance(self.info.sha, str) or self.info.siblings is None:
-            raise _garbled(self.source)
-        self.known = {"commit": self.info.sha}
+            raise garbled(self.source)
+        self.known = {"commit": self.info.sha, **_license(self.info)}
         files = {file.rfilename: file for file in self.info.siblings}
         self.listed = {name: files[name] for name in self.choose(sorted(files))}
         return "" if self.params.what == "data" else f"{self.info.sha}{variant(self.listed)}"
@@ -116,6 +120,12 @@ class HubOrigin:
             )
 
 
+def _license(info: Any) -> dict[str, object]:
+    """The license that the repository's card names, for whoever publishes what is made of it."""
+    named = getattr(info.card_data, "license", None) if info.card_data else None
+    return {"license": named} if isinstance(named, str) and len(named) <= MOST_OF_A_LICENSE else {}
+
+
 @contextmanager
 def said_in_words(source: Hub) -> Iterator[None]:
     """The hub's refusals as failures that say what to do."""
@@ -136,19 +146,12 @@ def said_in_words(source: Hub) -> Iterator[None]:
         raise invalid(f"{source} is no name that a repository can have") from error
     except (RepositoryNotFoundError, EntryNotFoundError, HfHubHTTPError) as error:
         raise _of_status(source, error) from error
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise _garbled(source) from error  # from reading the answer
-
-
-def _garbled(source: Hub) -> StageFailure:
-    return StageFailure(
-        FailureClass.STAGE_ERROR, f"what answers for {source} is no hub: its answer has no sense"
-    )
+    except SENSELESS as error:
+        raise garbled(source) from error
 
 
 def _of_status(source: Hub, error: Exception) -> StageFailure:
-    answer = getattr(error, "response", None)
-    status = answer.status_code if answer is not None else 0
+    status = status_of(error)
     if status in (401, 403):
         return StageFailure(
             FailureClass.AUTH_DENIED,
@@ -160,6 +163,4 @@ def _of_status(source: Hub, error: Exception) -> StageFailure:
     )  # no connection, no cache to fall back on
     if status == 404 or (isinstance(error, EntryNotFoundError) and not unreached):
         return StageFailure(FailureClass.SOURCE_NOT_FOUND, f"{source} is not on the hub")
-    kind = type(error).__name__  # not the error's text, which may hold a signed address
-    told = f"({kind}, HTTP status {status})" if status else f"({kind}); it may be unreachable"
-    return StageFailure(FailureClass.STAGE_ERROR, f"the hub failed for {source} {told}")
+    return failed(source, error)

@@ -17,10 +17,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from olive_stage.cpu_quota import usable_cpus
-
-MODEL_FILE = "model.onnx"
-ADAPTER_FILE = "adapter.onnx_adapter"
-GENAI_CONFIG = "genai_config.json"
+from olive_stage.genai_folder import GENAI_CONFIG, MODEL_FILE
 
 NUMPY = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from olive_contract.params import Calibration, QuantizeParams
 from olive_stage import rows, template
+from olive_stage.genai_folder import GENAI_CONFIG
 from olive_stage.model_folder import check_folder, quantization_of, read_config, read_tensors
 from olive_stage.safetensors_file import Tensor
 from olive_stage.tokenizer_file import TOKENIZER, read_tokenizer
@@ -45,6 +46,8 @@ def check(params: QuantizeParams, model: Path, calibration: Path | None) -> dict
 
     ``calibration`` is the data artifact's folder, None if the stage is given none.
     """
+    if (model / GENAI_CONFIG).is_file():
+        raise invalid("the model is an ONNX one, which is taken as it is; leave out quantize")
     about = check_folder(model, "the model")
     if method := quantization_of(read_config(model)):
         raise invalid(f"the model is quantized already (by {method!r}); leave out quantize")

@@ -27,8 +27,12 @@ from olive_stage.hit import find_whole
 from olive_stage.words import printable
 from olive_stage.work import Made, Work, invalid
 
-RECORDS_ONLY = {"adapter": frozenset({"base"}), "evaluate": frozenset({"reference"})}
-"""Inputs of which a stage reads the record alone, by its kind and their roles."""
+RECORDS_ONLY = {
+    "adapter": frozenset({"base"}),
+    "evaluate": frozenset({"reference"}),
+    "publish": frozenset({"model", "evaluate"}),
+}
+"""Inputs of which a stage reads the record alone, by its kind and the beginning of their roles."""
 
 Make = Callable[[Any, Work], Made]
 """A stage's own function: from its parameters, it writes into the work's folder."""
@@ -91,6 +95,7 @@ def attempt(stage: StageInput, needed: Needed, elapsed: Callable[[], float]) -> 
         seconds=elapsed(),
         sizeBytes=artifact.size,
         metrics=artifact.metrics,
+        published=artifact.published,
     )
 
 
@@ -107,7 +112,8 @@ def build(
     make, inputs = prepare(stage, store)
     say(f"libraries are loaded and inputs verified after {elapsed():.1f} s")
     with store.building(stage.key) as out:
-        made = make(params, Work(stage.key, store, inputs, out, needed, stage.less))
+        work = Work(stage.key, store, inputs, out, needed, stage.less, stage.job, stage.gates)
+        made = make(params, work)
         seconds = elapsed()
         say(f"made after {seconds:.1f} s")
         artifact = Artifact(
@@ -139,7 +145,7 @@ def read_inputs(stage: StageInput, store: Store) -> dict[str, Artifact]:
     """The stage's inputs by role, verified but where only their records are read."""
     unread = RECORDS_ONLY.get(stage.kind, frozenset())
     return {
-        role: store.record(key) if role in unread else store.open(key)
+        role: store.record(key) if role.partition("/")[0] in unread else store.open(key)
         for role, key in stage.inputs.items()
     }
 

@@ -11,6 +11,14 @@ HUB = re.compile(
     r"(?:/(?P<file>.+))?$"
 )
 CLAIM = re.compile(r"pvc://(?P<claim>[a-z0-9]([a-z0-9.-]*[a-z0-9])?)(?:/(?P<path>.*))?$")
+AZURE_ML = re.compile(
+    r"azureml://(?:registries/(?P<registry>[\w.-]+)"
+    r"|subscriptions/(?P<subscription>[\w-]+)/resourcegroups/(?P<group>[\w.()-]+)"
+    r"/workspaces/(?P<workspace>[\w.-]+))"
+    r"(?:/models/(?P<model>[\w.-]+)/versions/(?P<version>[\w.-]+)"
+    r"|/datastores/(?P<datastore>[\w-]+)/paths/(?P<path>.+))$",
+    re.IGNORECASE,
+)
 BUCKET = re.compile(r"(?P<scheme>s3|az)://(?P<bucket>[A-Za-z0-9$][\w.-]{0,254})/(?P<path>.+)$")
 
 
@@ -51,6 +59,24 @@ class Bucket:
 
 
 @dataclass(frozen=True)
+class AzureML:
+    """A model's version in a workspace or registry, or a path of a workspace's datastore."""
+
+    text: str
+    registry: str
+    subscription: str
+    group: str
+    workspace: str
+    model: str
+    version: str
+    datastore: str
+    path: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
 class Web:
     """One file behind an address; what may be a signature in it is never shown."""
 
@@ -60,13 +86,16 @@ class Web:
         return shown(self.url)
 
 
-Source = Hub | Claim | Bucket | Web
+Source = Hub | Claim | Bucket | AzureML | Web
 
 
-FOLDERS = "hf://owner/name[@revision], pvc://claim/path, s3://bucket/path or az://container/path"
+FOLDERS = (
+    "hf://owner/name[@revision], pvc://claim/path, s3://bucket/path, az://container/path or "
+    "azureml://…"
+)
 FILES = (
     "https://…, hf://datasets/owner/name[@revision]/file.jsonl, pvc://claim/path, "
-    "s3://bucket/path or az://container/path"
+    "s3://bucket/path, az://container/path or azureml://…/datastores/name/paths/path"
 )
 
 
@@ -86,6 +115,8 @@ def parse(text: str, what: str) -> Source:
             )
             raise invalid(f"{text} is no source for {_article(what)}; write {form}")
         return Hub(match["repo"], match["revision"] or "main", file, dataset)
+    if match := AZURE_ML.match(text):
+        return _azure_ml(text, match, what)
     match = BUCKET.match(text)
     if match and not _climbs(path := match["path"].strip("/")):
         return Bucket(match["scheme"], match["bucket"], path)
@@ -93,6 +124,16 @@ def parse(text: str, what: str) -> Source:
         return Web(text)
     forms = FILES if what == "data" else FOLDERS
     raise invalid(f"{shown(text)} is no source for {_article(what)}; write {forms}")
+
+
+def _azure_ml(text: str, match: re.Match[str], what: str) -> AzureML:
+    parts = {name: found or "" for name, found in match.groupdict().items()}
+    if _climbs(parts["path"].strip("/")) or (what == "data" and not parts["path"]):
+        raise invalid(
+            f"{text} is no source for {_article(what)}; write a path of a datastore, "
+            "azureml://subscriptions/ID/resourcegroups/GROUP/workspaces/NAME/datastores/NAME/paths/…"
+        )
+    return AzureML(text, **{**parts, "path": parts["path"].strip("/")})
 
 
 def _climbs(path: str) -> bool:

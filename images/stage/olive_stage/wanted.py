@@ -10,6 +10,7 @@ from fnmatch import fnmatch
 from olive_contract.failures import FailureClass, StageFailure
 from olive_contract.params import FetchParams
 from olive_stage import adapter_folder, model_folder
+from olive_stage.genai_folder import GENAI_CONFIG
 from olive_stage.words import some
 from olive_stage.work import invalid
 
@@ -28,6 +29,7 @@ MODEL = (
     "chat_template.*",
     "LICENSE*",
 )
+EXPORTED = (GENAI_CONFIG, "*.onnx", "*.onnx.data", "*.onnx_data")
 WEIGHTS = ("*.safetensors", model_folder.INDEX)
 PICKLED = ("pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json")
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
@@ -55,10 +57,12 @@ def variant(files: Collection[str]) -> str:
 
 
 def _model(names: Collection[str], params: FetchParams, place: str) -> list[str]:
-    """One copy of the weights: where Transformers' own (``model*.safetensors``) are there,
-    others (``consolidated.safetensors``) are left out."""
+    """One copy of the weights: where Transformers' own (``model*.safetensors``) are there, others
+    (``consolidated.safetensors``) are left out; where there are none but ONNX's, those."""
     plain = [name for name in names if NAME.fullmatch(name)]
     weights = [name for name in plain if _is(name, WEIGHTS)]
+    if GENAI_CONFIG in plain and not weights:
+        return [name for name in plain if _is(name, (*EXPORTED, *MODEL))]
     own = [name for name in weights if fnmatch(name, "model*.safetensors*")]
     if not any(name.endswith(".safetensors") for name in weights):
         weights = _pickled(plain, params, place)

@@ -27,6 +27,7 @@ class Work:
 
     ``need`` is told about how many bytes the stage will write, for the message of a full disk.
     ``less``: how often to halve what is held in memory at once, as earlier attempts ran out of it.
+    ``job`` and ``gates``: what a published version tells of where it is from.
     """
 
     key: str
@@ -35,6 +36,8 @@ class Work:
     out: Path
     need: Callable[[int], None] = lambda size: None
     less: int = 0
+    job: str = ""
+    gates: tuple[str, ...] = ()
 
     def folder(self, role: str) -> Path:
         """The verified artifact of this role; InvalidInput if the stage was given none."""
