@@ -10,7 +10,10 @@ UV_VERSION := 0.13.8
 UV := $(or $(shell command -v uv),$(CURDIR)/.build/tools/bin/uv)
 PY := .venv/bin/python
 RESULTS := $(CURDIR)/.build/test
-SUITES := check chart apiserver chaos stage serve run bench cluster e2e
+# Two at a time, as they mostly wait; those of a line take turns. One node of hack/cluster is enough for a machine.
+ON_A_CLUSTER := apiserver chaos cluster e2e
+WITHOUT := check chart stage serve run bench
+SUITES := $(ON_A_CLUSTER) $(WITHOUT)
 
 ##@ The product
 .PHONY: demo demo-down images
@@ -50,13 +53,15 @@ format: .venv/.synced ## let ruff correct style and imports
 ##@ Tests
 .PHONY: test set-up $(SUITES:%=test-%)
 test: set-up ## everything; each suite also by itself: make test-SUITE
-	@mkdir -p $(RESULTS); rm -f $(RESULTS)/summary
-	@for suite in $(SUITES); do \
-	    echo "=== $$suite"; start=$$SECONDS; \
-	    if $(MAKE) test-$$suite; then result=passed; else result=FAILED; fi; \
-	    printf '%-10s  %-6s  %4d s\n' $$suite $$result $$((SECONDS - start)) >> $(RESULTS)/summary; \
-	done
+	@rm -rf $(RESULTS); mkdir -p $(RESULTS)
+	@$(MAKE) -j2 in-turn-ON_A_CLUSTER in-turn-WITHOUT
 	@echo "=== results (more in $(RESULTS))"; cat $(RESULTS)/summary; ! grep -q FAILED $(RESULTS)/summary
+in-turn-%:
+	@for suite in $($*); do \
+	    start=$$SECONDS; result=passed; \
+	    $(MAKE) test-$$suite > $(RESULTS)/$$suite.log 2>&1 || { result=FAILED; cat $(RESULTS)/$$suite.log; }; \
+	    printf '%-10s  %-6s  %4d s\n' $$suite $$result $$((SECONDS - start)) | tee -a $(RESULTS)/summary; \
+	done
 test-check: check
 test-chart test-apiserver test-cluster test-e2e: test-%: .venv/.synced
 	@$(PY) -m pytest tests/$* --durations=10 --junitxml=$(RESULTS)/$*.xml
