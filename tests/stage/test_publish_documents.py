@@ -65,6 +65,9 @@ def test_the_card_tells_hubs_and_people_what_it_is(tmp_path: Path) -> None:
     for part in ("`ml/travel`", COMMIT, "groupSize 128", "pvc://team/travel.jsonl", "7.25"):
         assert part in body
     assert "Gates that it has passed: perplexity at most 9.5." in body
+    assert body.split("\n\n")[0].strip() == "# `travel`"
+    assert "with 1 LoRA adapter." in body
+    assert "| tokensPerSecond | 41 |" in body
 
 
 def test_a_license_that_nobody_named_is_not_made_up(tmp_path: Path) -> None:

@@ -40,10 +40,11 @@ def _front_matter(origin: Origin) -> Iterator[str]:
 
 def _body(origin: Origin) -> Iterator[str]:
     yield ""
-    yield f"# {code(origin.job.partition('/')[2] or 'model')}"
+    yield f"# {code(origin.job.rpartition('/')[2] or 'model')}"
     yield ""
-    yield "An ONNX model for CPUs, for onnxruntime-genai and ONNX Runtime"
-    yield f"with {len(origin.adapters)} LoRA adapters." if origin.adapters else "without adapters."
+    count = len(origin.adapters)
+    adapters = f"{count} LoRA adapter{'s' if count > 1 else ''}" if count else "no adapters"
+    yield f"An ONNX model for CPUs, for onnxruntime-genai and ONNX Runtime, with {adapters}."
     yield ""
     yield "## Made from"
     yield ""
@@ -154,7 +155,9 @@ def _text(value: object) -> str:
 
 
 def _cell(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}"
+    if value is None:
+        return ""
+    return str(int(value)) if value.is_integer() else f"{value:.6g}"
 
 
 def _quantized(origin: Origin) -> bool:
