@@ -1,6 +1,8 @@
 """What becomes of a store's artifacts, step by step, and what counts as a use of one."""
 
+import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,6 +27,7 @@ from olive_operator.api.status import (
 from olive_operator.api.store import StoredSeen, StoreSeen, SweepSeen
 from olive_operator.build import StoreMount, sweep
 from olive_operator.client.apiserver import ApiError
+from olive_operator.client.leader import NotLeadingError
 from olive_operator.config import Config, Images, Retention
 from olive_operator.plan.retention import AT_ONCE, KEPT, Upkeep, upkeep
 from olive_operator.reconcile.observe_store import stores, sweeping
@@ -545,3 +548,24 @@ async def test_a_step_that_is_refused_keeps_none_of_the_others_back(
         assert not await kept.look(), "there is no hurry to be refused again"
     assert asked[:3] == ["stubborn", "b", "create"]
     assert [r.message for r in caplog.records] == ["store ml/olive-store: 403 a webhook says no"]
+
+
+async def test_the_end_of_the_lease_is_no_fault(caplog: pytest.LogCaptureFixture) -> None:
+    told = asyncio.Event()
+
+    class Kept(Stores):
+        async def look(self) -> bool:
+            told.set()
+            raise NotLeadingError("the Lease has run out")
+
+    cluster: Any = None
+    running = asyncio.create_task(Kept(Cache(), cluster, CONFIG, {}, lambda keys: None).run())
+    await told.wait()
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    (said,) = caplog.records
+    assert (said.getMessage(), said.exc_info) == (
+        "the stores are left alone: the Lease has run out",
+        None,
+    )

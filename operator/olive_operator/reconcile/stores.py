@@ -17,6 +17,7 @@ from olive_operator.api.store import StoreSeen
 from olive_operator.build import StoreMount
 from olive_operator.client.apiserver import ApiError
 from olive_operator.client.cluster import Manifest
+from olive_operator.client.leader import NotLeadingError
 from olive_operator.config import Config
 from olive_operator.plan.clock import text
 from olive_operator.plan.retention import Upkeep, upkeep
@@ -65,6 +66,8 @@ class Stores:
             done = False
             try:
                 done = await self.look()
+            except NotLeadingError as error:  # the process is about to end by it
+                log.warning("the stores are left alone: %s", error)
             except Exception:
                 log.exception("the stores could not be looked at; tried again in %.0f s", EVERY)
             await asyncio.sleep(SOON if done else EVERY)
