@@ -39,11 +39,18 @@ class Azure:
 
     def versions(self, model: str) -> dict[str, Any]:
         """The properties of the model's versions, by their numbers."""
+        found = self._asked()["versions"].get(model, {})
+        return {number: body["properties"] for number, body in found.items()}
+
+    def secrets(self) -> list[str]:
+        """Keys and tokens that were shown or given out so far."""
+        return list(self._asked()["secrets"])
+
+    def _asked(self) -> dict[str, Any]:
         assert self.process.stdin
         self.process.stdin.write("\n")
         self.process.stdin.flush()
-        found = _line(self.process).get(model, {})
-        return {number: body["properties"] for number, body in found.items()}
+        return _line(self.process)
 
 
 @contextmanager

@@ -202,8 +202,8 @@ class Cluster:
         finally:
             self._core.delete_namespaced_pod(pod, self.namespace, grace_period_seconds=0)
 
-    def run_script(self, name: str, claim: str, script: str) -> None:
-        """Run a shell script in a pod of the stage image with the claim at /claim."""
+    def run_script(self, name: str, claim: str, script: str) -> str:
+        """Run a shell script in a pod of the stage image with the claim at /claim; its output."""
         example = self._batch.read_namespaced_job("travel-tiny-make-model", self.namespace)
         container = {
             "name": "script",
@@ -221,6 +221,7 @@ class Cluster:
         said = self._core.read_namespaced_pod_log(name, self.namespace)
         assert phase() == "Succeeded", said
         self._core.delete_namespaced_pod(name, self.namespace)
+        return str(said)
 
     # The node and the operator
 

@@ -73,3 +73,17 @@ def test_another_job_begins_with_the_version_and_answers_alike(
     cluster.await_ready("again")
     assert set(cluster.attempts("again")) == {"fetch/model", "export"}
     assert answer(cluster, "again", "base") == answer(cluster, "trips", "base")
+
+
+def test_no_secret_is_told_anywhere(cluster: Cluster, store: str, cloud: Azure) -> None:
+    kinds = "optimizationjobs,artifacts,jobs,pods,configmaps,events"
+    told = {"objects": cluster.run_kubectl("get", kinds, "--output=yaml")}
+    for pod in cluster.pods("app.kubernetes.io/managed-by=olive-operator"):
+        name = pod.metadata.name
+        told[name] = cluster.run_kubectl("logs", name, "--all-containers")
+    files = "*/artifact.json */README.md */bom.cdx.json"
+    told["store"] = cluster.run_script("dump", store, f"cd /claim; cat {files}")
+    secrets = cloud.secrets()
+    assert len(secrets) > 2, "a key, the ServiceAccount's tokens, and Azure's"
+    for secret in secrets:
+        assert not [name for name, text in told.items() if secret in text]
