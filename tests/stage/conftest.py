@@ -7,12 +7,14 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 os.environ.update(HF_HUB_OFFLINE="1", CI="1", ORT_DISABLE_TELEMETRY="1")
 os.environ.update(TOKENIZERS_PARALLELISM="false", OMP_WAIT_POLICY="PASSIVE")
 sys.path.insert(0, str(Path(__file__).parent))  # lab and standin_hub, whatever the working folder
+sys.path.insert(1, str(Path(__file__).parent / "azure_cloud"))
 
 from lab import EVALUATE, EXAMPLE, EXPORT, GPTQ, RTN, TEMPLATE, Lab, finetune
 
@@ -35,6 +37,27 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OLIVE_SOURCES", str(lab.sources))
         yield lab
+
+
+@pytest.fixture(scope="session")
+def running_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Azure's stand-in, started once."""
+    from cloud import cloud  # Azure's clients take three seconds to import
+
+    with cloud(tmp_path_factory.mktemp("cloud")) as found:
+        yield found
+
+
+@pytest.fixture
+def cloud(running_cloud: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The cloud, empty, with this process as a pod whose service account is federated."""
+    running_cloud.plane.forget()
+    running_cloud.wire.forget()
+    monkeypatch.setenv("AZUREML_CURRENT_CLOUD", "")  # MLClient sets it for the whole process
+    monkeypatch.delenv("AZUREML_CURRENT_CLOUD")
+    for name, value in running_cloud.federated().items():
+        monkeypatch.setenv(name, value)
+    return running_cloud
 
 
 @dataclass(frozen=True)
