@@ -122,8 +122,13 @@ def test_job_that_a_restored_backup_does_not_have_is_forgotten(
     before = operator.measured("olive_jobs")
     hack("cluster", "restore", saved, "--name", NAME)
     release.set()
-    eventually("it is forgotten", lambda: operator.measured("olive_jobs") == before - 1)
-    assert operator.runs
+
+    def forgotten() -> bool:
+        if not operator.runs:  # it saw time go back, and ended: Kubernetes would start it anew
+            operator.start()
+        return operator.measured("olive_jobs") == before - 1
+
+    eventually("it is forgotten", forgotten)
 
 
 # What is late changes nothing
