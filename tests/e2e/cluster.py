@@ -99,8 +99,11 @@ class Cluster:
         return next((s for s in self.status(name).get("stages", []) if s["name"] == stage), {})
 
     def condition(self, name: str, kind: str) -> dict[str, Any]:
-        found = [c for c in self.status(name).get("conditions", []) if c["type"] == kind]
-        return found[0] if found else {}
+        """What is told of the spec as it is now: after an edit nothing is, for a moment."""
+        job = self._custom.get_namespaced_custom_object(*self._jobs, name)
+        now, told = job["metadata"]["generation"], (job.get("status") or {}).get("conditions", [])
+        found = (c for c in told if (c["type"], c["observedGeneration"]) == (kind, now))
+        return next(found, {})
 
     def await_ready(self, name: str, seconds: float = 400) -> dict[str, Any]:
         """The status of the job once it is Ready; stops at once if it is Stalled."""

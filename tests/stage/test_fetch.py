@@ -42,6 +42,42 @@ def test_a_model_is_kept_without_code_and_pickles(lab: Lab) -> None:
     assert not lab.leftovers()
 
 
+EXPORT = {
+    **dict.fromkeys(MODEL),
+    "model.onnx": "graph",
+    "genai_config.json": "{}",
+    "tokenizer.json": MODEL["tokenizer.json"],
+}
+
+
+def test_an_export_is_kept_without_code_and_pickles(lab: Lab) -> None:
+    source = model(lab, **EXPORT, **{"tokenizer_evil.py": "import os", "tokenizer.bin": "pickle"})
+    artifact = lab.artifact(lab.make("fetch", {"what": "model", "source": source}))
+    assert [file.path for file in artifact.files] == [
+        "LICENSE",
+        "genai_config.json",
+        "model.onnx",
+        "tokenizer.json",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        (
+            {"model": {"decoder": [{"session_options": {"custom_ops_library": "x.onnx"}}]}},
+            "is code",
+        ),
+        (["no object"], "is not a JSON object"),
+    ],
+)
+def test_an_export_that_would_run_code_is_refused(lab: Lab, told: Any, says: str) -> None:
+    source = model(lab, **{**EXPORT, "genai_config.json": json.dumps(told)})
+    report = lab.run("fetch", {"what": "model", "source": source})
+    assert report.reason is FailureClass.INVALID_INPUT
+    assert says in report.message
+
+
 def test_the_key_follows_the_content_not_the_place(lab: Lab) -> None:
     first = lab.run("fetch", {"what": "model", "source": model(lab)})
     again = lab.run("fetch", {"what": "model", "source": "pvc://team/model/"})

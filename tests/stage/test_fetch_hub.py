@@ -193,6 +193,7 @@ def test_a_hub_that_cannot_be_reached_is_worth_another_attempt(lab: Lab, hub: St
     hub.address = "http://127.0.0.1:1"
     report = fetch(lab, hub, "model", "hf://owner/name")
     assert report.reason is FailureClass.STAGE_ERROR
+    assert report.message.endswith("(ConnectError); it may be unreachable")
 
 
 def test_a_signature_is_not_kept_in_the_artifact(lab: Lab, hub: StandinHub) -> None:

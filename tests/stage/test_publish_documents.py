@@ -1,6 +1,8 @@
 """What a published version tells of itself: what from, how, how good; and to whom it belongs."""
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -108,6 +110,17 @@ def test_the_bill_of_materials_is_one(tmp_path: Path, adapters: tuple[str, ...])
     assert set(adapters) <= named.keys()
     references = {part["bom-ref"] for part in body["components"]}
     assert set(body["dependencies"][0]["dependsOn"]) == references
+
+
+def test_one_adapter_under_two_names_is_in_the_bill_twice(tmp_path: Path) -> None:
+    found = origin(tmp_path)
+    (once,) = found.adapters
+    made_elsewhere = replace(once, data=None, source=found.calibration)
+    twice = (made_elsewhere, replace(made_elsewhere, name="trips"))
+    text = materials(replace(found, adapters=twice))
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    named = re.findall(r'"bom-ref": "(.*)"', text)
+    assert len(named) == len(set(named))
 
 
 @pytest.mark.parametrize("source", ["pvc://team/a b", "az://c/%zz", "https://h/ü?x=[1]", ""])

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from huggingface_hub import get_session
 from publications import FILES, contents, version
 from standin_hub import TOKEN
 from writable_hub import Refusal, Repository, WritableHub, serving
@@ -299,6 +300,12 @@ def test_a_repository_that_the_token_may_not_see(hub: WritableHub, travel: Versi
             "is no hub",
             id="no hub",
         ),
+        pytest.param(
+            Refusal(r"GET .*/revision/", 200, body=b"[" * 100_000),
+            FailureClass.STAGE_ERROR,
+            "is no hub",
+            id="no hub at all",
+        ),
     ],
 )
 def test_a_refusal_says_what_to_do(
@@ -308,6 +315,11 @@ def test_a_refusal_says_what_to_do(
     told = refused(travel)
     assert (told.failure, says in str(told)) == (failure, True), told
     assert "secret-of" not in str(told)
+
+
+def test_no_request_waits_for_ever() -> None:
+    waits = get_session().timeout
+    assert None not in (waits.connect, waits.read, waits.write, waits.pool)
 
 
 def test_a_hub_that_is_not_there_is_worth_another_attempt(

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import registries
 import requests
 from publications import FILES, contents, version
 from registries import (
@@ -30,11 +31,18 @@ from registries import (
 from olive_contract.failures import FailureClass, StageFailure
 from olive_contract.params import OCI
 from olive_contract.stage import Published
-from olive_stage.publish import blob_upload, registry_client, registry_login
+from olive_stage.publish import (
+    blob_upload,
+    docker_config,
+    registry_answer,
+    registry_client,
+    registry_login,
+)
 from olive_stage.publish.docker_config import login_of
 from olive_stage.publish.image import CONTENT, LAYER, MANIFEST, TITLE, layers_of
 from olive_stage.publish.registry import OCIRepository
 from olive_stage.publish.registry_client import Registry
+from olive_stage.publish.registry_login import Authorization, same_origin
 from olive_stage.publish.tar_layer import Layer
 from olive_stage.publish.version import Entry, Version
 
@@ -169,6 +177,19 @@ def test_a_cut_upload_goes_on_where_the_registry_stopped(
     assert len(front.requests(r"POST .*/uploads/")) == LAYERS + 1
 
 
+def test_a_registry_that_is_away_for_a_moment_is_asked_again(
+    front: Front, reference: str, travel: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(blob_upload, "time", SimpleNamespace(sleep=waited.append))
+    front.cuts.append(Cut(rf"PATCH .* {CHUNK}-", after=40_000))
+    front.answers.append(Answer(r"HEAD", 404, times=1))
+    front.answers.append(Answer(r"HEAD", 503, times=2))
+    publish(reference, travel)
+    assert waited == [1, 2, 4]
+    assert len(front.requests(r"POST .*/uploads/")) == LAYERS + 1
+
+
 def test_a_registry_that_has_forgotten_an_upload_is_sent_the_whole_blob(
     front: Front, reference: str, travel: Version
 ) -> None:
@@ -267,6 +288,30 @@ def error(code: str) -> bytes:
             id="sent to plain http",
         ),
         pytest.param(
+            Answer("GET", 200, body=b"{" + b" " * registry_answer.MOST),
+            FailureClass.STAGE_ERROR,
+            "more than a registry",
+            id="an answer without end",
+        ),
+        pytest.param(
+            Answer("GET", 500, body=b'{"errors":' + b"[" * 100_000),
+            FailureClass.STAGE_ERROR,
+            "answered 500",
+            id="a refusal without sense",
+        ),
+        pytest.param(
+            Answer("GET", 307, {"Location": "https://[nowhere/x"}),
+            FailureClass.STAGE_ERROR,
+            "broke off (ValueError)",
+            id="sent to what is no address",
+        ),
+        pytest.param(
+            Answer("POST", 202, {"Location": "https://[nowhere/x"}),
+            FailureClass.INVALID_INPUT,
+            "not https",
+            id="to upload to what is no address",
+        ),
+        pytest.param(
             Answer(r"PUT .*digest", 400, body=error("DIGEST_INVALID")),
             FailureClass.STAGE_ERROR,
             "DIGEST_INVALID",
@@ -317,6 +362,22 @@ def test_a_reference_names_host_path_and_tag(reference: str) -> None:
 )
 def test_only_this_machine_is_spoken_to_without_tls(host: str, base: str) -> None:
     assert Registry(host, "phi").base == base
+
+
+@pytest.mark.parametrize(
+    ("address", "same"),
+    [
+        ("https://registry.example.com:443/v2/phi/", True),
+        ("https://Registry.Example.com/v2/phi/", True),
+        ("https://registry.example.com:5000/v2/phi/", False),
+        ("http://registry.example.com/v2/phi/", False),
+        ("https://registry.example.com.evil.example/v2/phi/", False),
+    ],
+)
+def test_a_login_is_shown_to_the_registry_however_it_writes_its_port(
+    address: str, same: bool
+) -> None:
+    assert same_origin(address, Registry("registry.example.com", "phi").base) is same
 
 
 @pytest.fixture
@@ -436,6 +497,54 @@ def test_a_password_goes_to_no_realm_without_tls(
     assert (told.failure, "not https" in str(told)) == (FailureClass.AUTH_DENIED, True), told
 
 
+@pytest.fixture
+def asking(tokens: Tokens, monkeypatch: pytest.MonkeyPatch) -> Authorization:
+    """Somebody who logs in at those tokens, for a registry of this machine."""
+    login = docker_config.Login(registries.USER, registries.PASSWORD)
+    monkeypatch.setattr(registry_login, "login_of", lambda host: login)
+    return Authorization("127.0.0.1:5000", PATH, requests.Session())
+
+
+def test_a_challenge_that_another_follows_is_read_alone(
+    asking: Authorization, tokens: Tokens
+) -> None:
+    bearer = f'Bearer realm="{tokens.realm}",service="registry of the test"'
+    asking.meet(f'{bearer}, Basic realm="the same registry"')
+    assert asking.header.startswith("Bearer ")
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"token": "t", "expires_in": 1e999}', b"[" * 100_000, b"[]"], ids=len
+)
+def test_a_token_without_sense_is_worth_another_attempt(
+    asking: Authorization, front: Front, body: bytes
+) -> None:
+    front.answers.append(Answer("GET /token", 200, body=body))
+    with pytest.raises(StageFailure, match="has no sense") as caught:
+        asking.meet(f'Bearer realm="http://{front.host}/token"')
+    assert caught.value.failure is FailureClass.STAGE_ERROR
+
+
+def test_only_a_registry_of_this_machine_may_name_a_place_for_tokens_on_it(
+    asking: Authorization, tokens: Tokens
+) -> None:
+    asking.host = "registry.example.com"
+    with pytest.raises(StageFailure, match="not https"):
+        asking.meet(f'Bearer realm="{tokens.realm}",service="registry of the test"')
+    assert tokens.asked == []
+
+
+def test_a_password_may_have_any_letters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registries, "PASSWORD", "pässwörd €")
+    monkeypatch.setattr(
+        registry_login, "login_of", lambda host: docker_config.Login(USER, "pässwörd €")
+    )
+    with giving_tokens(tmp_path) as tokens:
+        asking = Authorization("127.0.0.1:5000", PATH, requests.Session())
+        asking.meet(f'Bearer realm="{tokens.realm}",service="registry of the test"')
+    assert asking.header.startswith("Bearer ")
+
+
 def test_docker_hub_has_another_name_in_the_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -444,6 +553,20 @@ def test_docker_hub_has_another_name_in_the_configuration(
     assert login is not None
     assert (login.user, login.password) == (USER, PASSWORD)
     assert login_of("registry.example.com") is None
+
+
+def test_a_docker_configuration_that_cannot_be_read_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.json").mkdir()
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    with pytest.raises(StageFailure, match="cannot be read") as caught:
+        login_of("registry.example.com")
+    assert caught.value.failure is FailureClass.AUTH_DENIED
+
+
+def test_a_login_is_not_told_with_what_holds_it() -> None:
+    assert str(docker_config.Login(USER, PASSWORD, IDENTITY)) == f"Login(user='{USER}')"
 
 
 def test_a_token_that_may_not_push_is_told_of(

@@ -21,7 +21,7 @@ from olive_stage.adapter_folder import check_adapter
 from olive_stage.claim import ClaimOrigin
 from olive_stage.code_files import check_code
 from olive_stage.copying import content_of
-from olive_stage.genai_folder import GENAI_CONFIG, absent_files
+from olive_stage.genai_folder import GENAI_CONFIG, absent_files, check_config
 from olive_stage.hit import find_whole
 from olive_stage.hub import HubOrigin
 from olive_stage.model_config import embeddings
@@ -137,6 +137,7 @@ def check_model(out: Path, place: str, trusted: bool) -> dict[str, object]:
                 FailureClass.SOURCE_NOT_FOUND,
                 f"{place} is a model for onnxruntime-genai, but lacks {absent}",
             )
+        check_config(out, place)
         check_tokenizer(out, place, None)
         return {"quantization": "onnx"}
     about = check_folder(out, place)

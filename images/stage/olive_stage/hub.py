@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 from huggingface_hub import HfApi, hf_hub_download
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
-    HfHubHTTPError,
     HFValidationError,
     LocalEntryNotFoundError,
     RepositoryNotFoundError,
@@ -144,7 +144,7 @@ def said_in_words(source: Hub) -> Iterator[None]:
         ) from error
     except HFValidationError as error:
         raise invalid(f"{source} is no name that a repository can have") from error
-    except (RepositoryNotFoundError, EntryNotFoundError, HfHubHTTPError) as error:
+    except (RepositoryNotFoundError, EntryNotFoundError, httpx.HTTPError) as error:
         raise _of_status(source, error) from error
     except SENSELESS as error:
         raise garbled(source) from error

@@ -5,11 +5,25 @@ That may hold signed addresses, as may what the library logs of a request that i
 
 import logging
 
-import huggingface_hub  # noqa: F401 - it sets its logger up when it is imported
+import httpx
+from huggingface_hub import set_client_factory
+from huggingface_hub.utils._http import default_client_factory
 
 from olive_contract.failures import FailureClass, StageFailure
 
 logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # for good: threads may be at it
+
+TIMEOUT_SECONDS = 300.0
+"""Without a byte: the library's own client waits for ever."""
+
+
+def _client() -> httpx.Client:
+    client = default_client_factory()
+    client.timeout = httpx.Timeout(TIMEOUT_SECONDS)
+    return client
+
+
+set_client_factory(_client)
 
 SENSELESS = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 """What comes of reading an answer that no hub gives."""

@@ -12,10 +12,10 @@ HUB = re.compile(
 )
 CLAIM = re.compile(r"pvc://(?P<claim>[a-z0-9]([a-z0-9.-]*[a-z0-9])?)(?:/(?P<path>.*))?$")
 AZURE_ML = re.compile(
-    r"azureml://(?:registries/(?P<registry>[\w.-]+)"
-    r"|subscriptions/(?P<subscription>[\w-]+)/resourcegroups/(?P<group>[\w.()-]+)"
-    r"/workspaces/(?P<workspace>[\w.-]+))"
-    r"(?:/models/(?P<model>[\w.-]+)/versions/(?P<version>[\w.-]+)"
+    r"azureml://(?:registries/(?P<registry>\w[\w.-]*)"
+    r"|subscriptions/(?P<subscription>[\w-]+)/resourcegroups/(?P<group>[\w()-][\w.()-]*)"
+    r"/workspaces/(?P<workspace>\w[\w.-]*))"
+    r"(?:/models/(?P<model>\w[\w.-]*)/versions/(?P<version>\w[\w.-]*)"
     r"|/datastores/(?P<datastore>[\w-]+)/paths/(?P<path>.+))$",
     re.IGNORECASE,
 )

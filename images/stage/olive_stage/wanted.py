@@ -61,12 +61,12 @@ def _model(names: Collection[str], params: FetchParams, place: str) -> list[str]
     (``consolidated.safetensors``) are left out; where there are none but ONNX's, those."""
     plain = [name for name in names if NAME.fullmatch(name)]
     weights = [name for name in plain if _is(name, WEIGHTS)]
+    beside = [name for name in plain if _is(name, MODEL) and not _is(name, (*PICKLES, *CODE))]
     if GENAI_CONFIG in plain and not weights:
-        return [name for name in plain if _is(name, (*EXPORTED, *MODEL))]
+        return beside + [name for name in plain if _is(name, EXPORTED)]
     own = [name for name in weights if fnmatch(name, "model*.safetensors*")]
     if not any(name.endswith(".safetensors") for name in weights):
         weights = _pickled(plain, params, place)
-    beside = [name for name in plain if _is(name, MODEL) and not _is(name, (*PICKLES, *CODE))]
     found = beside + (own or weights)
     if model_folder.CONFIG not in found:
         raise _absent(place, f"no {model_folder.CONFIG}", names)

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from azure.ai.ml.entities import Model
 from azure.storage.blob import LinearRetry
 from cloud import BLOBS, Cloud
 from lab import EXAMPLE, TEMPLATE, Lab
 from resources import CONTAINER, DATASTORE, REGISTRY
+from source_files import MODEL
 from test_publish_azureml import URI, Story, client
 
 from olive_contract.failures import FailureClass
@@ -70,6 +72,20 @@ def test_a_version_is_fetched_once_for_all_time(story: Story, lab: Lab) -> None:
     assert cut.times == 1, "storage was not asked"
 
 
+def test_what_is_kept_of_a_version_is_what_this_job_trusts(story: Story, lab: Lab) -> None:
+    config = json.loads(MODEL["config.json"]) | {"auto_map": {"AutoModel": "modeling_own.Own"}}
+    files = {**MODEL, "config.json": json.dumps(config), "modeling_own.py": "class Own: ..."}
+    container = story.cloud.storage.get_container_client(CONTAINER)
+    for name, content in files.items():
+        container.upload_blob(f"own/{name}", content, overwrite=True)
+    path = f"{URI}/datastores/{DATASTORE}/paths/own"
+    client("workspace").models.create_or_update(Model(name="own", version="1", path=path))
+    source = {"what": "model", "source": f"{URI}/models/own/versions/1"}
+    trusting = lab.run("fetch", {**source, "trustRemoteCode": True})
+    assert "modeling_own.py" in folder(lab, trusting)
+    assert "modeling_own.py" not in folder(lab, lab.run("fetch", source))
+
+
 def test_a_version_that_is_made_anew_is_another(story: Story, lab: Lab) -> None:
     source = story.publish(base_files=EXPORTED).reference
     first = fetch(lab, "model", source)
@@ -89,8 +105,6 @@ def test_data_is_read_from_a_datastore(story: Story, lab: Lab, begin: str) -> No
 
 
 def test_the_model_of_a_version_may_be_in_a_folder_of_its_own(story: Story, lab: Lab) -> None:
-    from azure.ai.ml.entities import Model
-
     container = story.cloud.storage.get_container_client(CONTAINER)
     for name, content in {**EXPORTED, "MLmodel": b""}.items():
         place = f"deep/{name}" if name == "MLmodel" else f"deep/artifacts/model/{name}"
@@ -153,6 +167,7 @@ def test_a_download_that_was_cut_goes_on(
         (f"{URI}/datastores/none/paths/x", FailureClass.SOURCE_NOT_FOUND, "is not there"),
         (f"{URI}/models/travel", FailureClass.INVALID_INPUT, "is no source for a model"),
         (f"{URI}/datastores/d/paths/a/../b", FailureClass.INVALID_INPUT, "is no source"),
+        (f"{URI}/models/../versions/1", FailureClass.INVALID_INPUT, "is no source"),
     ],
 )
 def test_a_source_that_is_not_there_is_told_of(
@@ -161,6 +176,14 @@ def test_a_source_that_is_not_there_is_told_of(
     report = fetch(lab, "model", source)
     assert report.reason is reason
     assert says in report.message
+
+
+def test_a_file_is_no_folder_of_a_model(story: Story, lab: Lab) -> None:
+    container = story.cloud.storage.get_container_client(CONTAINER)
+    container.upload_blob("trips/one.onnx", b"graph", overwrite=True)
+    report = fetch(lab, "model", f"{URI}/datastores/{DATASTORE}/paths/trips/one.onnx")
+    assert report.reason is FailureClass.INVALID_INPUT
+    assert "is a file; name the folder" in report.message
 
 
 def test_data_is_no_version_of_a_model(lab: Lab) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from answers import Answer, Request, refused
 from azure.ai.ml import MLClient
 from azure.ai.ml.entities import Model
 from azure.identity import WorkloadIdentityCredential
@@ -216,6 +217,31 @@ def test_a_number_that_another_takes_meanwhile_is_left_to_it(
     assert story.versions()["1"]["modelUri"].endswith("/theirs")
 
 
+@pytest.mark.parametrize("where", ["workspace", "registry"])
+def test_the_number_of_a_version_that_was_deleted_is_passed_over(
+    story: Story, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    models = getattr(story.cloud.plane.resources, where)
+    put = models.put
+
+    def remembering(name: str, number: str, *more: Any) -> Answer:
+        if number == "1":
+            return refused(400, "UserError", "Version 1 was deleted; it cannot be recreated.")
+        return put(name, number, *more)
+
+    monkeypatch.setattr(models, "put", remembering)
+    assert story.publish(where).reference.endswith("/versions/2")
+    assert set(story.versions(where)) == {"2"}
+
+
+def test_what_a_version_holds_is_not_written_over_by_another_job(story: Story) -> None:
+    story.publish(gates=("perplexity at most 9.5",))
+    before = story.blobs()
+    promoted = story.publish(target={"model": "shipped"}, gates=("perplexity at most 8",))
+    assert promoted.reference.endswith("/models/shipped/versions/1")
+    assert before.items() <= story.blobs().items()
+
+
 def test_a_blob_that_is_not_whole_is_sent_again(story: Story) -> None:
     story.cloud.plane.misbehave("PUT", "/models/", times=50, status=503)
     story.fails()
@@ -249,6 +275,7 @@ def test_a_token_that_is_not_trusted_is_told_of(story: Story) -> None:
     [
         ({"AZURE_CLIENT_SECRET": "wrong"}, "(AADSTS7000215); check the Secret"),
         ({"AZURE_TENANT_ID": ""}, "azure.secretRef names has no AZURE_TENANT_ID"),
+        ({"AZURE_TENANT_ID": "an-id\n"}, "azure.secretRef names has what cannot be used"),
     ],
 )
 def test_a_secret_that_does_not_do_is_told_of(
@@ -260,6 +287,38 @@ def test_a_secret_that_does_not_do_is_told_of(
     failure = story.fails()
     assert failure.failure is FailureClass.AUTH_DENIED
     assert says in str(failure)
+
+
+def test_an_account_that_the_webhook_does_not_know_is_told_of(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AZURE_CLIENT_ID")
+    failure = story.fails()
+    assert failure.failure is FailureClass.AUTH_DENIED
+    assert "its ServiceAccount for Azure's webhook, has no AZURE_CLIENT_ID" in str(failure)
+
+
+def test_a_place_for_tokens_that_is_out_of_order_is_worth_another_attempt(story: Story) -> None:
+    story.cloud.plane.misbehave("POST", "/oauth2/v2.0/token", times=100, status=503)
+    failure = story.fails()
+    assert failure.failure is FailureClass.STAGE_ERROR
+    assert "Azure answered 503" in str(failure)
+
+
+def test_an_answer_without_sense_is_told_of_and_not_repeated(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    respond = story.cloud.plane.respond
+
+    def garbling(request: Request) -> Answer:
+        secrets = request.path.endswith("/listSecrets")
+        return Answer(200, [KEY]) if secrets else respond(request)
+
+    monkeypatch.setattr(story.cloud.plane, "respond", garbling)
+    failure = story.fails()
+    assert failure.failure is FailureClass.STAGE_ERROR
+    assert "has no sense" in str(failure)
+    assert KEY not in str(failure)
 
 
 @pytest.mark.parametrize(

@@ -24,11 +24,16 @@ class BlobFiles:
         self._whole_folder = whole_folder
 
     def ls(self, path: str, detail: bool = True) -> list[dict[str, Any]]:
-        """The files of the folder; of a version, those of the folder that holds the model."""
+        """The files of the folder, of a version those of the folder that holds the model; as
+        fsspec has it, a file's own."""
         prefix = self._name(path)
         found = [b for b in self._client.list_blobs(name_starts_with=prefix) if _below(b, prefix)]
         folder = _folder(found) if self._whole_folder else prefix
-        return [_entry(self._container, b) for b in found if b.name.rpartition("/")[0] == folder]
+        return [
+            _entry(self._container, blob)
+            for blob in found
+            if blob.name == prefix or blob.name.rpartition("/")[0] == folder
+        ]
 
     def info(self, path: str) -> dict[str, Any]:
         """Of one file, or of a folder; FileNotFoundError if there is neither."""

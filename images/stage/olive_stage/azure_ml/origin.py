@@ -9,7 +9,7 @@ from azure.core.credentials import TokenCredential
 from olive_contract.keys import digest
 from olive_contract.params import FetchParams
 from olive_contract.store import Store
-from olive_stage.azure_ml import access, storage
+from olive_stage.azure_ml import access, refusals, storage
 from olive_stage.azure_ml.files import BlobFiles
 from olive_stage.azure_ml.storage import Storage
 from olive_stage.object_store import ObjectOrigin
@@ -34,7 +34,7 @@ class AzureMLOrigin(ObjectOrigin):
         self._storage: Storage | None = None
 
     def said_in_words(self) -> AbstractContextManager[None]:
-        return access.said_in_words(str(self.source))
+        return refusals.said_in_words(str(self.source))
 
     def commit(self) -> str:
         """What names a version: its reference, and when it was made, as names may come again."""
@@ -54,7 +54,8 @@ class AzureMLOrigin(ObjectOrigin):
         self.known = {"version": str(found.id), "createdAt": str(made or "")}
         if license := found.properties.get("olive-operator.license") or found.tags.get("license"):
             self.known["license"] = str(license)[:100]
-        return digest([str(found.id).lower(), str(made)])
+        kept = [self.params.allowPickle, self.params.trustRemoteCode]  # they choose among its files
+        return digest([str(found.id).lower(), str(made), *kept])
 
     def open(self) -> tuple[BlobFiles, str]:
         """Those of the place that ``commit`` has found out."""

@@ -1,7 +1,7 @@
 """Where the files of a place are: a container of Azure Blob Storage, and what opens it."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from azure.ai.ml import MLClient
@@ -35,7 +35,7 @@ class Storage:
 
     account: str
     container: str
-    opens: str | TokenCredential
+    opens: str | TokenCredential = field(repr=False)
     path: str
 
     @property
@@ -88,8 +88,8 @@ def of_version(client: MLClient, registry: bool, model: Any, who: TokenCredentia
     return of_datastore(client, match["name"], match["path"], who)
 
 
-def for_new_version(client: MLClient, name: str, version: str, path: str) -> Storage:
-    """Where the registry wants the files of a version that is to be made."""
+def for_new_version(client: MLClient, name: str, version: str, path: str) -> Storage | None:
+    """Where the registry wants the files of a version that is to be made; None if it is made."""
     operations = client.models
     signed = get_sas_uri_for_registry_asset(
         service_client=operations._registry_service_client,
@@ -100,9 +100,7 @@ def for_new_version(client: MLClient, name: str, version: str, path: str) -> Sto
         body=get_asset_body_for_registry_storage(operations._registry_name, MODELS, name, version),
     )
     if not signed:
-        raise StageFailure(
-            FailureClass.STAGE_ERROR, f"version {version} of {name} has been made meanwhile"
-        )
+        return None
     account, container, _, token = _taken_apart(signed)
     return Storage(account, container, token, path)
 

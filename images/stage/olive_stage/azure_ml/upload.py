@@ -12,7 +12,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobBlock, BlobClient, ContentSettings
 
 from olive_contract.failures import FailureClass, StageFailure
-from olive_stage.azure_ml.access import said_in_words
+from olive_stage.azure_ml.refusals import said_in_words
 from olive_stage.azure_ml.storage import Storage
 from olive_stage.console import say
 from olive_stage.copying import Meter

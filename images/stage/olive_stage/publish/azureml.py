@@ -5,7 +5,6 @@ of that only description and tags are brought up to date, which the service lets
 given out here, so that an attempt whose answer was lost asks for the same again.
 """
 
-import json
 import os
 from collections.abc import Iterator
 from typing import Any, Final
@@ -19,23 +18,16 @@ from olive_contract.failures import FailureClass, StageFailure
 from olive_contract.params import AzureML
 from olive_contract.stage import Published
 from olive_stage.azure_ml import storage
-from olive_stage.azure_ml.access import (
-    Registry,
-    Workspace,
-    client_of,
-    credential,
-    said_in_words,
-)
+from olive_stage.azure_ml.access import Registry, Workspace, client_of, credential
+from olive_stage.azure_ml.refusals import said_in_words
 from olive_stage.azure_ml.upload import upload
 from olive_stage.console import progress, say
-from olive_stage.publish.origin import Origin
+from olive_stage.publish.properties import CONTENT, properties_of
 from olive_stage.publish.version import Version
 
-CONTENT: Final = "olive-operator.content"
 TYPES: Final = {"custom": "custom_model", "mlflow": "mlflow_model"}
 TRIES: Final = 5
 """Others may take the next number meanwhile."""
-MOST_OF_A_PROPERTY: Final = 1000
 STUDIO: Final = "https://ml.azure.com"
 
 
@@ -56,17 +48,20 @@ class AzureMLModel:
         who = credential()
         with said_in_words(str(self._place)):
             client = client_of(self._place, who)
+        spent = 0  # the number of a version that was deleted: refused, and listed no more
         for _ in range(TRIES):
             with said_in_words(self._what):
                 versions = list(self._versions(client))
             same = next((m for m in versions if self._is(m, version)), None)
             if same:
                 return self._kept(client, same)
-            number = str(
-                1 + max((int(m.version) for m in versions if m.version.isdigit()), default=0)
-            )
-            if made := self._made(client, who, version, number):
+            numbers = [int(m.version) for m in versions if m.version.isdecimal()]
+            number = 1 + max([spent, *numbers])
+            if made := self._made(client, who, version, str(number)):
                 return made
+            say(f"version {number} cannot be made by now; looking again")
+            if not self._has(client, str(number)):
+                spent = number
         raise StageFailure(
             FailureClass.STAGE_ERROR, f"{self._what}: others take every number that is next"
         )
@@ -85,15 +80,26 @@ class AzureMLModel:
             if "ModelContainer" not in str(error) and "UserError" not in str(error):
                 raise
 
+    def _has(self, client: MLClient, number: str) -> bool:
+        """Whether there is a version of this number, listed by now or not."""
+        with said_in_words(self._what):
+            try:
+                client.models.get(self._target.model, number)
+            except ResourceNotFoundError:
+                return False
+        return True
+
     def _made(self, client: MLClient, who: Any, version: Version, number: str) -> Published | None:
-        """The new version; None if another has this number by now."""
-        path = f"olive-operator/{version.content}/{self._target.type}"
+        """The new version; None if another has this number by now, or had it once."""
+        path = f"olive-operator/{version.digest}"  # nobody else's files are ever written there
         with said_in_words(self._what):
             place = (
                 storage.for_new_version(client, self._target.model, number, path)
                 if self._target.registry
                 else storage.of_datastore(client, "workspaceblobstore", path, who)
             )
+        if place is None:
+            return None
         upload(place, version)
         progress(99, message=f"registering version {number}")
         wanted = self._model(
@@ -104,7 +110,6 @@ class AzureMLModel:
                 client.models.create_or_update(wanted)
             except HttpResponseError as error:
                 if _is_taken(error):
-                    say(f"version {number} was taken by another; looking again")
                     return None
                 raise
             found = client.models.get(self._target.model, number)
@@ -153,32 +158,6 @@ class AzureMLModel:
             f"/workspaces/{place.name}"
         )
         return f"{STUDIO}/model/{model}:{number}/details?wsid={where}"
-
-
-def properties_of(origin: Origin, content: str) -> dict[str, str]:
-    """What the version tells of where it is from; each value shortened to what a property holds."""
-    told: dict[str, Any] = {
-        "content": content,
-        "job": origin.job,
-        "gates": "; ".join(origin.gates),
-        "base": origin.base,
-        "model": origin.model.source,
-        "revision": origin.model.content,
-        "license": origin.model.license,
-        "versions": dict(origin.libraries),
-        "metrics": dict(origin.metrics),
-    }
-    for adapter in origin.adapters:
-        told[f"adapter.{adapter.name}"] = adapter.key
-        told[f"metrics.{adapter.name}"] = dict(adapter.metrics)
-        if data := adapter.data or adapter.source:
-            told[f"data.{adapter.name}"] = f"{data.source} {data.content}"
-    return {f"olive-operator.{name}": _text(value) for name, value in told.items() if value}
-
-
-def _text(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-    return text if len(text) <= MOST_OF_A_PROPERTY else f"{text[: MOST_OF_A_PROPERTY - 1]}…"
 
 
 def _is_taken(error: HttpResponseError) -> bool:

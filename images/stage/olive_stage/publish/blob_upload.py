@@ -8,13 +8,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import urlencode, urljoin
-
-import requests
+from urllib.parse import urlencode
 
 from olive_contract.failures import FailureClass, StageFailure
 from olive_stage.console import say
-from olive_stage.publish.registry_client import Interrupted, Registry
+from olive_stage.publish.registry_answer import Answer
+from olive_stage.publish.registry_client import Interrupted, Registry, joined
 
 CHUNK = 16 << 20
 TRIES = 5
@@ -47,8 +46,10 @@ def upload(registry: Registry, blob: Blob, reached: Callable[[int], None]) -> No
     """See to it that the registry has the blob; ``reached`` is told how many bytes it has."""
     under_way: Upload | None = None
     furthest = failures = 0
-    while not _has(registry, blob):
+    while True:
         try:
+            if _has(registry, blob):
+                break
             begun = _where(registry, under_way) if under_way else _begin(registry)
             under_way = begun
             for under_way in _sent(registry, blob, begun):
@@ -56,14 +57,13 @@ def upload(registry: Registry, blob: Blob, reached: Callable[[int], None]) -> No
                 if under_way.there > furthest:
                     furthest, failures = under_way.there, 0
             _close(registry, blob, under_way)
+            break
         except Interrupted as cut:
             failures += 1
             if failures > TRIES:
                 raise
             say(f"{cut}; trying to go on")
             time.sleep(2 ** (failures - 1))  # a registry may yet be busy with what came last
-        else:
-            break
     reached(blob.size)
 
 
@@ -79,7 +79,7 @@ def _begin(registry: Registry) -> Upload:
 
 def _where(registry: Registry, begun: Upload) -> Upload:
     """The upload as the registry has it now; a new one if it does not know or say."""
-    answer = registry.ask("GET", begun.address, 200, 204, 400, 404)
+    answer = registry.ask("GET", begun.address, 200, 204, 400, 404, 405)
     if answer.status_code >= 400 or "Range" not in answer.headers:
         return _begin(registry)
     return _taken(answer, begun.address)
@@ -117,9 +117,9 @@ def _close(registry: Registry, blob: Blob, begun: Upload) -> None:
         )
 
 
-def _taken(answer: requests.Response, address: str = "", otherwise: int = 0) -> Upload:
+def _taken(answer: Answer, address: str = "", otherwise: int = 0) -> Upload:
     """What the answer says of an upload; ``otherwise`` if it tells no Range."""
-    address = urljoin(answer.url, answer.headers.get("Location", address))
+    address = joined(answer.url, answer.headers.get("Location", address))
     match = re.fullmatch(r"(?:bytes=)?0-(\d{1,19})", answer.headers.get("Range", ""))
     if not match:
         return Upload(address, otherwise)

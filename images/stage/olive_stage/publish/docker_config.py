@@ -1,10 +1,9 @@
 """Docker's configuration, as a Secret for pulling has it: config.json in DOCKER_CONFIG."""
 
 import base64
-import binascii
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from olive_contract.failures import FailureClass, StageFailure
@@ -18,8 +17,8 @@ class Login:
     """A user and password; or an identity token, which is good for asking for tokens alone."""
 
     user: str = ""
-    password: str = ""
-    identity: str = ""
+    password: str = field(default="", repr=False)
+    identity: str = field(default="", repr=False)
 
 
 def login_of(host: str) -> Login | None:
@@ -34,7 +33,7 @@ def login_of(host: str) -> Login | None:
         return None if entry is None else _login(entry)
     except FileNotFoundError:
         return None
-    except (ValueError, AttributeError, TypeError, binascii.Error):
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         raise denied(
             "the Secret's .dockerconfigjson cannot be read; make it with kubectl create secret "
             "docker-registry"

@@ -29,15 +29,15 @@ def writing_to(repository: str, endpoint: str) -> Iterator[None]:
         raise invalid(f"{plain(repository)} is no name that a repository can have") from None
     except (httpx.HTTPError, EntryNotFoundError) as error:
         raise _refusal(repository, endpoint, error) from None
-    except RuntimeError as error:  # huggingface_hub's own, around what went wrong with a file
-        if isinstance(error.__cause__, httpx.HTTPError):
-            raise _refusal(repository, endpoint, error.__cause__) from None
-        raise
     except SENSELESS as error:
         if str(error).startswith(BAD_CARD):
             said = plain(str(error).removeprefix(BAD_CARD).strip(". \n"), 300)
             raise invalid(f"the hub does not take the model card's front matter: {said}") from None
         raise garbled(repository) from None
+    except RuntimeError as error:  # huggingface_hub's own, around what went wrong with a file
+        if isinstance(error.__cause__, httpx.HTTPError):
+            raise _refusal(repository, endpoint, error.__cause__) from None
+        raise
 
 
 def _refusal(repository: str, endpoint: str, error: Exception) -> StageFailure:

@@ -95,10 +95,10 @@ def _model(fetched: Fetched, name: str) -> Component:
 
 
 def _adapter(adapter: AdapterOrigin) -> Component:
-    """One that was trained here, or was made elsewhere and converted."""
+    """One that was trained here, or made elsewhere and converted; two may have one key."""
     found: Component = {
         "type": "machine-learning-model",
-        "bom-ref": adapter.key,
+        "bom-ref": f"adapter/{adapter.name}",
         "name": adapter.name,
         "version": adapter.key,
         "properties": [
@@ -107,7 +107,9 @@ def _adapter(adapter: AdapterOrigin) -> Component:
         ],
     }
     if adapter.source:
-        found["pedigree"] = {"ancestors": [_model(adapter.source, hub_name(adapter.source))]}
+        source = _model(adapter.source, hub_name(adapter.source))
+        source["bom-ref"] = f"adapter/{adapter.name}/source"
+        found["pedigree"] = {"ancestors": [source]}
     return found
 
 

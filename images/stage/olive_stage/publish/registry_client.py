@@ -3,15 +3,23 @@
 A login is shown to the registry alone, wherever it sends us. It may ask us to wait, for a while.
 """
 
+import json
 import re
 import time
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import requests
 
 from olive_contract.failures import FailureClass, StageFailure
 from olive_stage.console import say
-from olive_stage.publish.registry_login import Authorization, as_it_is, is_local, is_safe
+from olive_stage.publish.registry_answer import Answer, answer_to
+from olive_stage.publish.registry_login import (
+    Authorization,
+    as_it_is,
+    is_local,
+    is_safe,
+    same_origin,
+)
 from olive_stage.words import plain
 from olive_stage.work import invalid
 
@@ -56,27 +64,27 @@ class Registry:
         body: bytes = b"",
         timeout: float = TIMEOUT_SECONDS,
         **headers: str,
-    ) -> requests.Response:
+    ) -> Answer:
         """The answer, whose status is one of ``fine``; a StageFailure in words for any other.
 
         ``address`` may be relative; ``Content_Type`` as an argument means Content-Type.
         """
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        url = urljoin(self.base, address)
+        url = joined(self.base, address)
         for _ in range(REDIRECTS):
             answer = self._patiently(method, url, body, named, timeout)
             if answer.status_code in fine:
                 return answer
             if not answer.is_redirect or (body and answer.status_code not in (307, 308)):
                 raise self._refusal(answer)
-            url = urljoin(url, answer.headers["Location"])
+            url = joined(url, answer.headers["Location"])
         raise StageFailure(
             FailureClass.STAGE_ERROR, f"{self} redirects more than {REDIRECTS} times"
         )
 
     def _patiently(
         self, method: str, url: str, body: bytes, headers: dict[str, str], timeout: float
-    ) -> requests.Response:
+    ) -> Answer:
         """An answer after logging in, and after waiting where the registry asks for it."""
         challenged = False
         for _ in range(WAITS):
@@ -93,30 +101,30 @@ class Registry:
 
     def _send(
         self, method: str, url: str, body: bytes, headers: dict[str, str], timeout: float
-    ) -> requests.Response:
-        if not is_safe(url):
+    ) -> Answer:
+        if not is_safe(url, self.host):
             raise invalid(f"{self} leads to an address that is not https")
         own = self.authorization.fresh() if self._is_own(url) else ""
         try:
-            return self.session.request(
+            return answer_to(
+                self.session,
                 method,
                 url,
                 data=body,
                 headers={**headers, **({"Authorization": own} if own else {})},
                 auth=as_it_is,
                 timeout=timeout,
-                allow_redirects=False,
             )
-        except requests.RequestException as error:  # its text may hold a signed address
+        except (requests.RequestException, ValueError) as error:  # may hold a signed address
             raise Interrupted(
                 f"{self.host} cannot be reached, or broke off ({type(error).__name__})"
             ) from None
 
     def _is_own(self, url: str) -> bool:
         """Whether the address is the registry's, which a login may be shown to."""
-        return urlsplit(url)[:2] == urlsplit(self.base)[:2]
+        return same_origin(url, self.base)
 
-    def _refusal(self, answer: requests.Response) -> StageFailure:
+    def _refusal(self, answer: Answer) -> StageFailure:
         status, codes = answer.status_code, _codes(answer)
         if status in (401, 403) and self._is_own(answer.url):
             return self.authorization.refused(status)
@@ -143,17 +151,25 @@ class Registry:
         )
 
 
-def _asked_to_wait(answer: requests.Response) -> int | None:
+def joined(url: str, address: str) -> str:
+    """The address as seen from ``url``; as it is if it is none, so that it is not safe either."""
+    try:
+        return urljoin(url, address)
+    except ValueError:
+        return address
+
+
+def _asked_to_wait(answer: Answer) -> int | None:
     """Seconds that the registry asks for, if that is not too long."""
     asked = answer.headers.get("Retry-After", "")
     wait = int(asked) if re.fullmatch(r"\d{1,5}", asked) else 1
     return wait if wait <= LONGEST_WAIT_SECONDS else None
 
 
-def _codes(answer: requests.Response) -> str:
+def _codes(answer: Answer) -> str:
     """The specification's error codes that the answer names, as `` CODE, CODE``."""
     try:
-        found = [str(error["code"]) for error in answer.json()["errors"]]
-    except (ValueError, KeyError, TypeError):
+        found = [str(error["code"]) for error in json.loads(answer.content)["errors"]]
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ""
     return " " + plain(", ".join(found)) if found else ""

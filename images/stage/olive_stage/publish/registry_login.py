@@ -5,6 +5,7 @@ Passwords go to the realm that the registry names, and to the registry itself, a
 
 import base64
 import ipaddress
+import json
 import re
 import time
 from typing import Any
@@ -15,6 +16,7 @@ import requests
 from olive_contract.failures import FailureClass, StageFailure
 from olive_stage.address import shown
 from olive_stage.publish.docker_config import denied, login_of
+from olive_stage.publish.registry_answer import Answer, answer_to
 from olive_stage.words import plain
 
 TIMEOUT_SECONDS = 60.0
@@ -45,7 +47,8 @@ class Authorization:
         """Answer a 401's WWW-Authenticate; AUTH_DENIED if there is nothing to answer with."""
         bearer = re.search(r"\bbearer\s+(.*)", challenge, re.I)
         if bearer:
-            self._bearer = dict(re.findall(r'(\w+)="([^"]*)"', bearer[1]))
+            told = re.findall(r'(\w+)="([^"]*)"', bearer[1])
+            self._bearer = dict(reversed(told))  # after them another challenge may follow
             self._ask()
         elif self.login and re.match(r"\s*basic\b", challenge, re.I):
             both = f"{self.login.user}:{self.login.password}".encode()
@@ -69,34 +72,39 @@ class Authorization:
     def _ask(self) -> None:
         """A token for the scope, from the realm that the challenge named."""
         realm = self._bearer.get("realm", "")
-        if not is_safe(realm):
+        if not is_safe(realm, self.host):
             raise denied(f"{self.host} names {shown(realm)} for tokens, which is not https")
         self.header = ""
         answer = self._answer(realm)
         if answer.status_code in (400, 401, 403):
             raise self.refused(answer.status_code)
-        if not answer.ok:
+        if answer.status_code >= 300:
             raise self._failed(realm, f"it answered {answer.status_code}")
         try:
-            body = answer.json()
+            body = json.loads(answer.content)
             token, life = body.get("token") or body["access_token"], body.get("expires_in")
             self._until = time.monotonic() + USED * int(life or LIFE_SECONDS)
-        except (ValueError, KeyError, AttributeError, TypeError):
+        except (ValueError, KeyError, AttributeError, TypeError, OverflowError, RecursionError):
             raise self._failed(realm, "its answer has no sense") from None
         self.header = f"Bearer {token}"
 
-    def _answer(self, realm: str) -> requests.Response:
+    def _answer(self, realm: str) -> Answer:
         asked = {"service": self._bearer.get("service", ""), "scope": self.scope}
-        how: dict[str, Any] = {"timeout": TIMEOUT_SECONDS, "allow_redirects": False}
         try:
             if self.login and self.login.identity:
                 refresh = {"grant_type": "refresh_token", "refresh_token": self.login.identity}
                 form = {**asked, **refresh, "client_id": "olive-operator"}
-                return self.session.post(realm, data=form, auth=as_it_is, **how)
-            who = (self.login.user, self.login.password) if self.login else as_it_is
-            return self.session.get(realm, params=asked, auth=who, **how)
-        except requests.RequestException as error:
+                return self._of(realm, "POST", data=form, auth=as_it_is)
+            # As bytes: of a text requests makes Latin-1.
+            who = (
+                (self.login.user.encode(), self.login.password.encode()) if self.login else as_it_is
+            )
+            return self._of(realm, "GET", params=asked, auth=who)
+        except (requests.RequestException, ValueError) as error:
             raise self._failed(realm, type(error).__name__) from None
+
+    def _of(self, realm: str, method: str, **how: Any) -> Answer:
+        return answer_to(self.session, method, realm, timeout=TIMEOUT_SECONDS, **how)
 
     def _failed(self, realm: str, why: str) -> StageFailure:
         return StageFailure(
@@ -118,12 +126,24 @@ def is_local(host: str) -> bool:
         return name == "localhost"
 
 
-def is_safe(url: str) -> bool:
-    """Whether the address is https, or this machine's own."""
+def is_safe(url: str, registry: str) -> bool:
+    """Whether the address is https, or this machine's own where the registry is that as well."""
     try:
         parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
     except ValueError:
         return False
-    return bool(parts.hostname) and (
-        parts.scheme == "https" or (parts.scheme == "http" and is_local(parts.netloc))
+    return bool(host) and (
+        parts.scheme == "https"
+        or (parts.scheme == "http" and is_local(parts.netloc) and is_local(registry))
     )
+
+
+def same_origin(one: str, other: str) -> bool:
+    """Whether scheme, host and port are the same, written out or not."""
+    return _origin(one) == _origin(other)
+
+
+def _origin(url: str) -> tuple[str, str | None, int]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)

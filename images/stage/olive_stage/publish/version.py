@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from olive_contract.artifact import Artifact, describe
+from olive_contract.keys import digest
 from olive_contract.store import Store
 from olive_stage.publish.origin import ADAPTER, BASE, Origin
 from olive_stage.work import Work
@@ -43,6 +44,11 @@ class Version:
     def files(self) -> tuple[Entry, ...]:
         """All files, by their paths."""
         return tuple(sorted((*self.entries, *self.documents), key=lambda entry: entry.path))
+
+    @cached_property
+    def digest(self) -> str:
+        """What names these very files, documents and all, where ``content`` names what they are."""
+        return digest([[entry.path, entry.sha256] for entry in self.files])
 
     @property
     def size(self) -> int:
