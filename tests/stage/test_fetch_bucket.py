@@ -1,5 +1,6 @@
 """fetch from S3 and from Azure Blob Storage: real servers on localhost that check who asks."""
 
+import errno
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,8 @@ from source_files import ADAPTER, MODEL, ROWS, config
 from olive_contract.failures import FailureClass
 from olive_contract.stage import Report
 from olive_stage import object_store
+from olive_stage.bucket_access import said_in_words
+from olive_stage.source import Bucket
 
 SECRETS = ("AWS_SECRET_ACCESS_KEY", "AZURE_STORAGE_CONNECTION_STRING")
 WRONG = {
@@ -201,3 +204,9 @@ def test_two_attempts_at_one_folder_do_not_damage_what_the_other_writes(
     assert lab.artifact(first.key)
     assert not lab.leftovers()
     assert not list((lab.store.root / ".scratch").iterdir())
+
+
+def test_a_full_disk_is_no_fault_of_the_store() -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(OSError, match="No space left"), said_in_words(Bucket("s3", "team", "a")):
+        raise full

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from olive_contract.failures import FailureClass, StageFailure
+from olive_stage.failing import FULL
 from olive_stage.source import Bucket
 from olive_stage.words import some
 
@@ -72,6 +73,8 @@ def said_in_words(source: Bucket) -> Iterator[None]:
     except StageFailure:
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise  # it is our own disk
         raise _failure(source, error) from None
 
 
