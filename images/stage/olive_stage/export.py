@@ -6,7 +6,6 @@ so that each has a place for a LoRA; an adapter never changes ``model.onnx``. Wh
 by a workflow or by whoever made the source, is taken as it is.
 """
 
-import os
 import shutil
 from pathlib import Path
 
@@ -30,6 +29,7 @@ def make(params: ExportParams, work: Work) -> Made:
     source = work.folder("model")
     if (source / GENAI_CONFIG).is_file():
         progress(5, message="taking the graph as it is")
+        work.need(work.input("model").size)
         take(source, work.out)
         precision = ""
     else:
@@ -101,9 +101,10 @@ def precision_of(params: ExportParams, source: Path, kind: str) -> str:
 
 
 def take(source: Path, out: Path) -> None:
-    """The files of an onnxruntime-genai folder, without copying the weights where that can be.
+    """The files of an onnxruntime-genai folder; InvalidInput if one is not there.
 
-    The graph itself is copied, because it is rewritten. InvalidInput if a file is not there.
+    They are copied, and not linked: ONNX Runtime refuses weights that have two names, where it is
+    given the graph by itself, as it is when it serves.
     """
     if absent := absent_files(source):
         raise invalid(f"the model is one for onnxruntime-genai, but lacks {absent}")
@@ -112,16 +113,7 @@ def take(source: Path, out: Path) -> None:
             continue
         target = out / path.relative_to(source)
         target.parent.mkdir(parents=True, exist_ok=True)
-        if path.name == MODEL_FILE or not _linked(path, target):
-            shutil.copyfile(path, target)
-
-
-def _linked(path: Path, target: Path) -> bool:
-    try:
-        os.link(path, target)
-    except OSError:  # a share without hard links
-        return False
-    return True
+        shutil.copyfile(path, target)
 
 
 def check(folder: Path, computes: bool) -> None:
