@@ -10,10 +10,11 @@ UV_VERSION := 0.13.8
 UV := $(or $(shell command -v uv),$(CURDIR)/.build/tools/bin/uv)
 PY := .venv/bin/python
 RESULTS := $(CURDIR)/.build/test
+ENVIRONMENTS := .venv/.synced images/serve/.venv/.synced images/stage/.venv/.synced
 # Two at a time, as they mostly wait; those of a line take turns. One node of hack/cluster is enough for a machine.
-ON_A_CLUSTER := apiserver chaos cluster e2e
-WITHOUT := check chart stage serve run bench
-SUITES := $(ON_A_CLUSTER) $(WITHOUT)
+WITH_PROGRAMS := chart bench apiserver chaos cluster e2e
+WITHOUT := check stage serve run
+SUITES := $(WITH_PROGRAMS) $(WITHOUT)
 
 ##@ The product
 .PHONY: demo demo-down images
@@ -28,7 +29,7 @@ images: ## build the images
 .PHONY: check check-style check-types check-types-stage check-types-serve check-imports check-tests format
 TYPED_TESTS := $(addprefix tests/,unit builders golden apiserver chaos chart cli run e2e)
 CHECKS := check-style check-types check-types-stage check-types-serve check-imports check-tests
-check: .venv/.synced images/serve/.venv/.synced images/stage/.venv/.synced ## style, types, import layers and the quick tests: the gate, under a minute
+check: $(ENVIRONMENTS) ## style, types, import layers and the quick tests: the gate, under a minute
 	@$(MAKE) -j2 --keep-going --output-sync=target $(CHECKS)
 check-style:
 	@$(PY) -m ruff check .
@@ -52,10 +53,13 @@ format: .venv/.synced ## let ruff correct style and imports
 
 ##@ Tests
 .PHONY: test set-up $(SUITES:%=test-%)
-test: set-up ## everything; each suite also by itself: make test-SUITE
+test: ## everything, from a clean checkout; each suite also by itself: make test-SUITE
 	@rm -rf $(RESULTS); mkdir -p $(RESULTS)
-	@$(MAKE) -j2 in-turn-ON_A_CLUSTER in-turn-WITHOUT
+	@$(MAKE) -j in-turn-WITH_PROGRAMS in-turn-WITHOUT
 	@echo "=== results (more in $(RESULTS))"; cat $(RESULTS)/summary; ! grep -q FAILED $(RESULTS)/summary
+# On a new machine Kubernetes is built while the suites that do without it run.
+in-turn-WITH_PROGRAMS: $(ENVIRONMENTS) set-up-programs set-up-images
+in-turn-WITHOUT: $(ENVIRONMENTS) set-up-browser
 in-turn-%:
 	@for suite in $($*); do \
 	    start=$$SECONDS; result=passed; \
@@ -71,17 +75,15 @@ test-stage: images/stage/.venv/.synced
 	@cd images/stage && .venv/bin/python -m pytest -c pyproject.toml ../../tests/stage --durations=10 --junitxml=$(RESULTS)/stage.xml
 test-serve: images/serve/.venv/.synced
 	@cd images/serve && .venv/bin/python -m pytest ../../tests/serve --durations=10 --junitxml=$(RESULTS)/serve.xml
-test-run: .venv/.synced images/stage/.venv/.synced images/serve/.venv/.synced
+test-run: $(ENVIRONMENTS)
 	@$(PY) -m pytest tests/run --durations=10 --junitxml=$(RESULTS)/run.xml
 test-bench: .venv/.synced images/stage/.venv/.synced
 	@$(PY) bench/stages.py --shape tiny --no-keep
 	@$(PY) bench/controller.py --jobs 30 --longest-s 2 --places 100 --rest-s 5 --no-keep
 
-# What waits for the network goes on beside what keeps the processor busy.
-SETUP := .venv/.synced images/serve/.venv/.synced images/stage/.venv/.synced set-up-programs set-up-images set-up-browser
 .PHONY: set-up-programs set-up-images set-up-browser
 set-up: ## everything that tests need: environments, the cluster's programs, the images
-	@$(MAKE) -j$(words $(SETUP)) --output-sync=target $(SETUP)
+	@$(MAKE) -j --output-sync=target $(ENVIRONMENTS) set-up-programs set-up-images set-up-browser
 set-up-programs:
 	@$(PYTHON) hack/cluster build
 set-up-images:
@@ -103,7 +105,7 @@ bench-stages: .venv/.synced images/stage/.venv/.synced ## what each stage costs,
 	@$(PY) bench/stages.py $(if $(OLIVE),--olive)
 bench-controller: .venv/.synced ## what the controller costs with JOBS="250 500 1000 2000" jobs on a real API server
 	@$(PY) bench/controller.py --jobs $(or $(JOBS),250 500 1000 2000)
-bench-serve: .venv/.synced images/stage/.venv/.synced images/serve/.venv/.synced ## how fast answers come, beside onnxruntime-genai and llama-server; SOAK=30: many clients for so many minutes
+bench-serve: $(ENVIRONMENTS) ## how fast answers come, beside onnxruntime-genai and llama-server; SOAK=30: many clients for so many minutes
 	@PYTHONPATH=bench:operator images/serve/.venv/bin/python -m serve $(if $(SOAK),--soak $(SOAK))
 chaos: SEED := $(or $(SEED),$(shell echo $$RANDOM))
 chaos: .venv/.synced ## everything that goes wrong, at length: random plans, hostile specs, 30 minutes of faults; SEED=
