@@ -83,7 +83,7 @@ async def measure(folder: Path, rounds: int) -> dict[str, Any]:
             await speed.measure({"ours": ours, "llama": llama}, genai) for _ in range(rounds)
         ]
         first, known = await waiting.first_token(ours), await waiting.known_beginning(ours)
-        alive = await waiting.liveness(ours)
+        alive, freed = await waiting.liveness(ours), await waiting.freed_place(ours)
         bad = await hostile.stalls(ours, HOSTILE)
     finally:
         for each in (ours, llama, genai):
@@ -97,6 +97,7 @@ async def measure(folder: Path, rounds: int) -> dict[str, Any]:
         "ratios": ratios,
         "tokens_per_second": speeds,
         "ttft_ms": {"prompt_512": first, "shared_1000": known},
+        "freed_place_ms": freed,
         "liveness_p99_ms": alive["p99"],
         "liveness_ms": alive,
         "hostile": bad,
@@ -135,6 +136,8 @@ def table(found: dict[str, Any]) -> str:
             f"{name:24} {ratios[name]:7.3f} {sign} {bound:5.2f}  {'' if met else 'MISSED'}"
         )
     lines.append(f"\nliveness p99 {found['liveness_p99_ms']} ms (< 50); ")
+    freed = found["freed_place_ms"]
+    lines[-1] += f"a place is taken again {freed['p50']} ms after a hang-up (<= 50); "
     lines[-1] += f"{found['roofline_share']:.0%} of the memory's bandwidth at one stream; "
     lines[-1] += (
         f"longest stall beside bad requests {found['hostile']['longest_stall_ms']} ms (<= 100)"

@@ -1,6 +1,7 @@
-"""How long somebody waits: for a first token beside others, for a known beginning, for a probe."""
+"""How long somebody waits: for a first token, for a known beginning, for a place, for a probe."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from statistics import median, quantiles
@@ -10,7 +11,7 @@ from typing import Final
 import httpx
 
 from serve import asking
-from serve.servers import Ours
+from serve.servers import SLOTS, Ours
 
 ROUNDS: Final = 5
 LONG: Final = 512
@@ -46,6 +47,31 @@ async def known_beginning(server: Ours) -> dict[str, float]:
     return {"first": ms(median(first)), "second": ms(median(second))}
 
 
+async def freed_place(server: Ours) -> dict[str, float]:
+    """Milliseconds from a hang-up to the first token of the request that waited for its place.
+
+    It holds all of a cancel: that the server notices, that the engine lets go, and a step of the
+    engine for the one that waited, whose prompt is one token.
+    """
+    times: list[float] = []
+    async with asking.client(server) as http:
+        for _ in range(4 * ROUNDS):
+            async with others(http, server, SLOTS) as streams:
+                waiting = asyncio.create_task(asking.ask(http, server, asking.prompt(1), 0, 1))
+                await _queued(server)
+                began = perf_counter()
+                streams[0].cancel()
+                times.append((await waiting).pieces[0] - began)
+    return {"p50": ms(median(times)), "longest": ms(max(times)), "n": len(times)}
+
+
+async def _queued(server: Ours) -> None:
+    one = re.compile(r"^vllm:num_requests_waiting\S* 1", re.MULTILINE)
+    async with httpx.AsyncClient(base_url=server.probes, trust_env=False) as probe:
+        while not one.search((await probe.get("/metrics")).raise_for_status().text):
+            pass
+
+
 async def liveness(server: Ours) -> dict[str, float]:
     """Milliseconds of ``/healthz`` at full load, while a prompt of 2,000 tokens is read."""
     times: list[float] = []
@@ -62,17 +88,19 @@ async def liveness(server: Ours) -> dict[str, float]:
 
 
 @asynccontextmanager
-async def others(http: httpx.AsyncClient, server: Ours) -> AsyncIterator[None]:
+async def others(
+    http: httpx.AsyncClient, server: Ours, streams: int = OTHERS
+) -> AsyncIterator[list[asyncio.Task[None]]]:
     """Streams over four adapters, every one of them past its first token; hung up afterwards."""
     async with asyncio.TaskGroup() as group:
-        begun = [asyncio.Event() for _ in range(OTHERS)]
+        begun = [asyncio.Event() for _ in range(streams)]
         tasks = [
             group.create_task(_endless(http, server, number % 4, event))
             for number, event in enumerate(begun)
         ]
         for event in begun:
             await event.wait()
-        yield
+        yield tasks
         for task in tasks:
             task.cancel()
 
