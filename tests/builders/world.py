@@ -290,7 +290,8 @@ class World:
             self.seen = replace(self.seen, attempts=(*self.seen.attempts, attempt))
 
     def _delete(self, ref: Ref) -> None:
-        self.manifests.pop(f"{ref.kind}/{ref.name}", None)
+        if not (ref.kind == "Job" and self.lingers):
+            self.manifests.pop(f"{ref.kind}/{ref.name}", None)
         if ref.kind == "Artifact":
             self.records = [r for r in self.records if r.name != ref.name]
         seen = self.seen

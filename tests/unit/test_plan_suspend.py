@@ -6,6 +6,7 @@ from builders import World, adapter
 
 from olive_contract.failures import FailureClass
 from olive_contract.stage import Report
+from olive_operator.plan.status import events
 
 
 def plain(**sections: object) -> World:
@@ -24,6 +25,22 @@ def test_suspending_ends_what_runs_and_begins_nothing() -> None:
     assert world.status.phase == "Suspended"
     assert world.condition("Reconciling")[0] == world.condition("Stalled")[0] == "False"
     assert world.wait(10**6).seen.attempts == ()
+
+
+def test_what_suspending_ends_is_told_as_no_failure() -> None:
+    world = plain().run("fetch/model")
+    before = world.status
+    assert events(before, edit(world, suspend=True).status) == []
+
+
+def test_what_had_finished_unseen_when_it_was_suspended_is_not_done_again() -> None:
+    world = plain().finish("fetch/model", "fetch/travel", "quantize", "check/travel")
+    world.run("finetune/travel").wait(60)
+    world.lingers = True
+    edit(world, suspend=True).finish("finetune/travel")
+    assert world.stage("finetune/travel").state == "Succeeded"
+    assert world.status.gpuSeconds == 60
+    assert edit(world.let_go()).started.count("finetune/travel") == 1
 
 
 def test_resumed_it_goes_on_with_the_next_attempt_and_no_failure() -> None:

@@ -108,7 +108,7 @@ def _why_pending(view: View, attempt: AttemptSeen) -> Pending:
 
 def succeeded(view: View, attempt: AttemptSeen, report: Report) -> StageStatus:
     """The attempt has made the artifact, or found it in the store."""
-    pod = attempt.pod
+    pod, uncounted = attempt.pod, attempt.number > view.before.endedAttempt
     return StageStatus(
         view.stage.name,
         State.SUCCEEDED,
@@ -126,7 +126,7 @@ def succeeded(view: View, attempt: AttemptSeen, report: Report) -> StageStatus:
         finishedAt=text(pod.finishedAt) if pod and pod.finishedAt else text(view.now),
         # Kubernetes tells whole seconds; of a short stage the report knows more.
         seconds=round(max(seconds(attempt, view.now), report.seconds), 1),
-        gpuSeconds=view.before.gpuSeconds + gpu_seconds(view, attempt),
+        gpuSeconds=view.before.gpuSeconds + (gpu_seconds(view, attempt) if uncounted else 0),
         metrics=report.metrics,
         published=report.published,
         lastFailure=view.before.lastFailure,

@@ -79,8 +79,9 @@ def step(
     view = View(stage, address, replace(before, key=address.key), attempt, seen, config, now)
     if needs.present(address, seen):
         return _done(view)
-    if attempt and attempt.number < max(before.attempt, before.endedAttempt + 1):
-        view = replace(view, attempt=None)  # it was dealt with
+    dealt_with = attempt and attempt.number < max(before.attempt, before.endedAttempt + 1)
+    if attempt and dealt_with and not _had_finished(before, attempt):
+        view = replace(view, attempt=None)
     if maker and not (view.attempt and view.attempt.ended):
         if maker.start:
             return Step(waits.twin(view, maker.status))
@@ -142,6 +143,14 @@ def _next(
     if waits_for:
         return Step(waits.waiting(before, waits_for))
     return _absent(view, ours)
+
+
+def _had_finished(before: StageStatus, attempt: AttemptSeen) -> bool:
+    """It was withdrawn, and had made its artifact by then, which is seen while it is deleted."""
+    withdrawn = attempt.number == before.attempt == before.endedAttempt and not before.finishedAt
+    report = attempt.pod.report if attempt.pod else None
+    made = attempt.ended == "Complete" and report is not None and report.outcome == "Succeeded"
+    return withdrawn and attempt.deleting and made
 
 
 def _at(address: str, seen: Seen) -> list[AttemptSeen]:

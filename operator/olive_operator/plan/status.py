@@ -112,11 +112,17 @@ def _become_true(kind: str, before: Status, after: Status) -> Condition | None:
     return is_ if true and (was is None or was.status != "True") else None
 
 
-def failed_since(before: StageStatus, after: StageStatus) -> bool:
-    """Whether an attempt at the same work has failed between the two."""
-    same = before.address == after.address
-    ended = after.endedAttempt > before.endedAttempt
-    return same and ended and after.state != State.SUCCEEDED
+def failure_since(before: StageStatus | None, after: StageStatus) -> str:
+    """The class of the failure by which an attempt at the same work has ended between the two.
+
+    Empty if none has: one that was withdrawn has ended, too, and has not failed.
+    """
+    if before is None or before.address != after.address:
+        return ""
+    ended = after.endedAttempt > before.endedAttempt and after.state != State.SUCCEEDED
+    found = after.lastFailure.partition(":")[0]
+    again_at_once = after.attempt > after.endedAttempt
+    return found if ended and (again_at_once or after.reason == found) else ""
 
 
 def held_back_since(before: StageStatus | None, after: StageStatus) -> bool:
@@ -127,8 +133,6 @@ def held_back_since(before: StageStatus | None, after: StageStatus) -> bool:
 def _stage_event(before: StageStatus | None, after: StageStatus) -> Event | None:
     if held_back_since(before, after):
         return Event("Warning", GATE_FAILED, f"{after.name}: {after.message}")
-    if before and failed_since(before, after):
-        return Event(
-            "Warning", after.lastFailure.partition(":")[0], f"{after.name}: {after.lastFailure}"
-        )
+    if failure := failure_since(before, after):
+        return Event("Warning", failure, f"{after.name}: {after.lastFailure}")
     return None
