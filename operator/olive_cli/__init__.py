@@ -1,7 +1,6 @@
-"""What a person types: ``kubectl olive watch``, ``ask``, ``retry``, ``suspend`` and ``resume``.
+"""What a person types: ``kubectl olive COMMAND``; and in ``run``, ``olive-operator run``.
 
-``view`` reads a job's body (pure); ``lines`` and ``table`` render it (pure); ``follow`` is the
-watch's loop, over the stream that ``cluster`` brings; ``change`` patches a job;
-``forward`` and ``ask`` speak to the serving. Nothing of the operator is imported: the job's status
-is all there is to know.
+From the top: ``argv`` (parser, completion) → ``commands`` (a module each) → ``store``, ``forecast``
+(what is worked out) → ``cluster`` (what is read and asked) → ``job`` (what a body says, and how it
+is drawn) → ``terminal``. Only the API server is asked: no operator, no store.
 """

@@ -2,7 +2,8 @@
 
 import pytest
 
-from olive_cli.__main__ import _parser, main
+from olive_cli.__main__ import main
+from olive_cli.argv.parser import COMMANDS, parser
 
 from .files import hold
 
@@ -13,7 +14,17 @@ from .files import hold
         ([], "required: COMMAND"),
         (["watch"], "required: NAME"),
         (["look", "travel"], "invalid choice: 'look'"),
+        (["logs", "travel"], "required: STAGE"),
+        (["diff"], "required: -f/--filename"),
+        (["completion", "fish"], "invalid choice: 'fish'"),
         (["ask", "travel"], "required: QUESTION"),
+        (["watch", ""], "NAME: '' is not a name"),
+        (["status", ""], "NAME: '' is not a name"),
+        (["retry", "."], "NAME: '.' is not a name"),
+        (["why", "travel", "-n", ".."], "--namespace: '..' is not a name"),
+        (["ask", "--", "-f", "Where?"], "NAME: '-f' is not a name"),
+        (["artifacts", "--of", ""], "--of: '' is not a name"),
+        (["gc", "--claim", ""], "--claim: '' is not a name"),
         (["watch", "travel", "--timeout", "0"], "'0' is not a whole number"),
         (["ask", "travel", "Where?", "--max-tokens", "0"], "'0' is not a whole number"),
         (["ask", "travel", "Where?", "--temperature", "3"], "'3' is not a number"),
@@ -32,7 +43,7 @@ def test_a_wrong_command_line(
     assert told in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["", "watch", "retry", "suspend", "resume", "ask"])
+@pytest.mark.parametrize("command", ["", *COMMANDS, "completion"])
 def test_help(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -44,15 +55,10 @@ def test_help(
 
 
 def test_defaults() -> None:
-    asked = _parser().parse_args(["ask", "travel", "Where?"])
+    asked = parser().parse_args(["ask", "travel", "Where?"])
     assert (asked.model, asked.temperature, asked.max_tokens) == (None, 0.0, 128)
-    assert _parser().parse_args(["watch", "travel"]).timeout is None
+    assert parser().parse_args(["watch", "travel"]).timeout is None
 
 
-def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(["watch", "travel", "--kubeconfig", "/nowhere/kubeconfig"])
-    assert ended.value.code == 1
-    error = capsys.readouterr().err
-    assert error.startswith("error: no cluster: ")
-    assert error.count("\n") == 1
+def test_a_namespace_that_is_empty_is_the_contexts_as_for_kubectl() -> None:
+    assert not parser().parse_args(["status", "-n", ""]).namespace

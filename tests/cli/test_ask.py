@@ -1,16 +1,17 @@
 """Asking: which model, the way there, and the answer as it streams."""
 
 import json
+import os
 import stat
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from olive_cli import view
-from olive_cli.ask import Question, answer, model_for
+from olive_cli.cluster.forward import forwarded
+from olive_cli.commands.ask import Question, answer, model_for
 from olive_cli.errors import CliError
-from olive_cli.forward import forwarded
+from olive_cli.job import view
 
 from .jobs import READY, body
 from .standin import Asked, served
@@ -82,6 +83,13 @@ def test_a_server_that_refuses() -> None:
         list(answer(f"{server.url}/v1", "base", Question("?")))
 
 
+def test_a_proxy_of_the_environment_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
+    with served(lambda _: (200, "text/event-stream", chunks("Lisbon"))) as server:
+        assert list(answer(f"{server.url}/v1", "base", Question("?"))) == ["Lisbon"]
+
+
 def test_the_key_is_sent_and_asked_for() -> None:
     refusal = json.dumps({"error": {"message": "Give a valid API key", "type": "invalid"}})
 
@@ -111,6 +119,8 @@ def test_the_way_is_open_and_closed_again(tmp_path: Path) -> None:
     )
     with forwarded(kubectl(tmp_path, script), "ml", "travel-serving") as url:
         assert url == "http://127.0.0.1:4711"
+        pid = int((tmp_path / "pid").read_text())
+        assert os.getpgid(pid) != os.getpgrp(), "Ctrl-C, which stops an answer, would end it"
     arguments = (tmp_path / "arguments").read_text().split()
     assert arguments[:3] == ["port-forward", "-n", "ml"]
     assert arguments[3:] == ["service/travel-serving", ":80", "--address=127.0.0.1"]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from olive_cli import change
-from olive_cli.cluster import Cluster
+from olive_cli.cluster.connection import Cluster
+from olive_cli.commands import change
 from olive_cli.errors import CliError
 
 from .files import hold

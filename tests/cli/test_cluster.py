@@ -1,14 +1,17 @@
 """The official client, against a stand-in for the API server."""
 
 import json
+import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
-from olive_cli.cluster import Cluster
-from olive_cli.errors import CliError
-from olive_cli.follow import Gone, Unreachable
+from olive_cli.cluster.apiserver import JOBS
+from olive_cli.cluster.connection import Cluster
+from olive_cli.cluster.follow import Gone, Unreachable
+from olive_cli.errors import CliError, ForbiddenError, NoClusterError, RefusedError
 
 from .jobs import body
 from .standin import Asked, served
@@ -61,6 +64,62 @@ def test_a_context_that_is_not_there(tmp_path: Path) -> None:
         Cluster.connect(kubeconfig(tmp_path, "http://127.0.0.1:1"), "nowhere", None)
 
 
+def test_a_context_is_enough_where_none_is_the_current_one(tmp_path: Path) -> None:
+    path = Path(kubeconfig(tmp_path, "http://127.0.0.1:1"))
+    config = yaml.safe_load(path.read_text())
+    del config["current-context"]
+    path.write_text(yaml.safe_dump(config))
+    assert Cluster.connect(str(path), "here", None).namespace == "ml"
+    with pytest.raises(
+        NoClusterError, match="no context is the current one; there are here, plain"
+    ):
+        Cluster.connect(str(path), None, None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "a: [", "hello", "- a", "contexts: [{}]", "contexts: 3", "users: {a: b}"),
+        "contexts: [{name: here, context: {cluster: c}}]\ncurrent-context: here\n"
+        "clusters: [{name: c, cluster: {server: 'https://h', certificate-authority-data: x}}]",
+    ],
+)
+def test_a_kubeconfig_that_is_damaged(tmp_path: Path, text: str) -> None:
+    (tmp_path / "kubeconfig").write_text(text)
+    with pytest.raises(NoClusterError, match=r"no cluster: .*set KUBECONFIG or give --kubeconfig"):
+        Cluster.connect(str(tmp_path / "kubeconfig"), None, None)
+
+
+def test_an_answer_that_does_not_come_is_waited_for_once(tmp_path: Path) -> None:
+    """The patience is one answer's: a prompt that completes a name waits no longer."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        server = Cluster.connect(kubeconfig(tmp_path, url), None, None).server
+        with pytest.raises(Unreachable):
+            replace(server, patience=0.2).list(JOBS, "ml")
+        silent.settimeout(0)
+        silent.accept()
+        with pytest.raises(BlockingIOError):
+            silent.accept()
+
+
+def test_what_answers_may_be_no_api_server(tmp_path: Path) -> None:
+    with served(lambda _: (200, "text/html", "<h1>Log in</h1>")) as api:
+        cluster = Cluster.connect(kubeconfig(tmp_path, api.url), None, None)
+        with pytest.raises(NoClusterError, match="is not an API server"):
+            cluster.found("travel")
+        with pytest.raises(NoClusterError, match="is not an API server"):
+            cluster.server.list(JOBS, "ml")
+
+
+def test_an_object_that_no_parser_likes(tmp_path: Path) -> None:
+    deep = f'{{"items": [{"[" * 9000}{"]" * 9000}]}}'
+    with served(lambda _: (200, "application/json", deep)) as api:
+        cluster = Cluster.connect(kubeconfig(tmp_path, api.url), None, None)
+        with pytest.raises(RefusedError, match="nested too deeply"):
+            cluster.server.list(JOBS, "ml")
+
+
 def test_no_kubeconfig(tmp_path: Path) -> None:
     with pytest.raises(CliError, match="set KUBECONFIG"):
         Cluster.connect(str(tmp_path / "absent"), None, None)
@@ -108,20 +167,40 @@ def test_a_change_is_merged_into_the_job(tmp_path: Path) -> None:
     assert asked.kind == "application/merge-patch+json"
 
 
-def test_a_change_that_is_refused_in_the_api_servers_words(tmp_path: Path) -> None:
-    why = json.dumps({"message": 'optimizationjobs "travel" is forbidden: User "jo" cannot patch'})
-    with served(lambda _: (403, "application/json", why)) as api:
+@pytest.mark.parametrize(
+    ("status", "said", "told"),
+    [
+        (403, 'User "jo" cannot patch resource "x"', "you may not patch optimizationjobs.olive-op"),
+        (403, 'admission webhook "w" denied it: no', "the API server refuses (403 Forbidden): adm"),
+        (422, "spec.model: Required value", "the API server refuses (422 "),
+        (401, "Unauthorized", "the cluster does not know you (401): log in again"),
+    ],
+)
+def test_a_change_that_is_refused(tmp_path: Path, status: int, said: str, told: str) -> None:
+    why = json.dumps({"message": said})
+    with served(lambda _: (status, "application/json", why)) as api:
         stream = Cluster.connect(kubeconfig(tmp_path, api.url), None, None).job("travel")
-        with pytest.raises(CliError, match=r"403 Forbidden.*cannot patch"):
+        with pytest.raises(CliError) as refused:
             stream.patch({"spec": {"suspend": True}})
+    assert str(refused.value).startswith(told)
 
 
 def test_no_right_to_read(tmp_path: Path) -> None:
     with served(lambda _: (403, "application/json", "{}")) as api:
         stream = Cluster.connect(kubeconfig(tmp_path, api.url), None, None).job("travel")
-        with pytest.raises(CliError, match="403"):
+        with pytest.raises(ForbiddenError, match=r"may not get .* role olive-operator-view"):
             stream.read()
-        with pytest.raises(CliError, match="403"):
+        with pytest.raises(ForbiddenError, match=r"may not watch .* role olive-operator-view"):
+            list(stream.events("7", 30))
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_an_api_server_that_is_overloaded_may_come_to_itself(tmp_path: Path, status: int) -> None:
+    with served(lambda _: (status, "application/json", "{}")) as api:
+        stream = Cluster.connect(kubeconfig(tmp_path, api.url), None, None).job("travel")
+        with pytest.raises(Unreachable, match=str(status)):
+            stream.read()
+        with pytest.raises(Unreachable, match=str(status)):
             list(stream.events("7", 30))
 
 

@@ -85,7 +85,7 @@ def test_delays_of_retries() -> None:
 @pytest.mark.parametrize(
     ("module", "prefix"),
     [
-        ("operator/olive_operator/metrics.py", "olive_"),
+        ("operator/olive_operator/metrics/counters.py", "olive_"),
         ("images/serve/olive_serve/metrics.py", "(?:vllm:|olive_serve_)"),
     ],
 )

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from olive_cli.errors import CliError
-from olive_cli.follow import PATIENCE, TURN, Body, Gone, Unreachable, follow
-from olive_cli.view import Job
+from olive_cli.cluster.follow import PATIENCE, TURN, Gone, Unreachable, follow
+from olive_cli.errors import AbsentError, CliError
+from olive_cli.job.view import Body, Job
 
 from .jobs import READY, STALLED, body, stage
 
@@ -112,7 +112,7 @@ def test_no_such_job() -> None:
 
 
 def test_deleted_while_watched() -> None:
-    with pytest.raises(CliError, match="deleted"):
+    with pytest.raises(AbsentError, match="deleted"):
         Scripted([body()], [[("DELETED", body())]]).follow()
 
 

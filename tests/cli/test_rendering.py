@@ -8,9 +8,10 @@ import pytest
 import yaml
 from rich.console import Console
 
-from olive_cli import view, words
-from olive_cli.lines import changes
-from olive_cli.table import table
+from olive_cli.commands.watch import show
+from olive_cli.job import view, words
+from olive_cli.job.lines import changes
+from olive_cli.job.table import table
 
 from .files import GOLDEN, hold
 
@@ -23,7 +24,7 @@ def job(status: dict[str, Any]) -> view.Job:
     )
 
 
-def drawn(found: view.Job, width: int = 132) -> str:
+def drawn(found: view.Job, width: int = 152) -> str:
     out = io.StringIO()
     Console(file=out, width=width, color_system=None).print(table(found, 75, NOW, width))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
@@ -69,3 +70,17 @@ def test_a_job_that_the_operator_has_not_seen_yet() -> None:
 )
 def test_the_clock(seconds: float, text: str) -> None:
     assert words.clock(seconds) == text
+
+
+@pytest.mark.parametrize("name", ["running", "failed"])
+def test_a_terminal_too_narrow_for_a_table_has_a_line_for_each_stage(name: str) -> None:
+    found = job(yaml.safe_load((GOLDEN / f"{name}.yaml").read_text()))
+    hold(f"{name}-lines.txt", drawn(found, width=60))
+
+
+def test_a_terminal_that_cannot_move_its_cursor_is_told_as_a_log_is() -> None:
+    found = job(yaml.safe_load((GOLDEN / "running.yaml").read_text()))
+    out = io.StringIO()
+    dumb = Console(file=out, force_terminal=True, color_system=None, _environ={"TERM": "dumb"})
+    show(iter([found, found]), dumb)
+    assert out.getvalue().splitlines() == [f"00:00 {line}" for line in changes(None, found)]

@@ -15,7 +15,7 @@ import openai
 from kubernetes import client, config
 from programs import hack
 
-from olive_cli.forward import forwarded
+from olive_cli.cluster.forward import forwarded
 
 T = TypeVar("T")
 TEMPLATE = "<|user|>\n{prompt}<|end|>\n<|assistant|>\n{response}<|end|>"

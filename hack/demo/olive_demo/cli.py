@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from olive_cli import words
-from olive_cli.view import Job
+from olive_cli.job import words
+from olive_cli.job.view import Job
 
 from olive_demo import images, install, model, story, target
 from olive_demo.answers import Answers

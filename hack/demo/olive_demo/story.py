@@ -2,12 +2,12 @@
 
 import time
 
-from olive_cli import words
-from olive_cli.ask import BASE, Question, ask
+from olive_cli.cluster.follow import follow
+from olive_cli.commands.ask import BASE, Question, ask
+from olive_cli.commands.watch import show
 from olive_cli.errors import CliError
-from olive_cli.follow import follow
-from olive_cli.view import Job
-from olive_cli.watch import show
+from olive_cli.job import words
+from olive_cli.job.view import Job
 from rich.console import Console
 
 from olive_demo.answers import QUESTION, Answers, expected

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from olive_cli.cluster import Cluster
+from olive_cli.cluster.connection import Cluster
 
 from olive_demo.shell import ROOT, DemoError, Tell, call
 

@@ -10,15 +10,15 @@ from pathlib import Path
 
 from rich.console import Console
 
+from olive_cli.commands.watch import show
 from olive_cli.errors import CliError
+from olive_cli.job.table import WIDE
 from olive_cli.run import machine, manifest, place, results, scope, serve
 from olive_cli.run.carrier import Carrier, Work
 from olive_cli.run.manifest import Job
 from olive_cli.run.place import Place
 from olive_cli.run.signals import Signals, Stopped, caught
 from olive_cli.run.sources import Sources
-from olive_cli.table import WIDE
-from olive_cli.watch import show
 from olive_contract.store import Store
 from olive_operator.api.stage import Stage
 from olive_operator.api.status import Status

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from olive_cli import view
-from olive_cli.words import whole
+from olive_cli.job import view
+from olive_cli.job.words import whole
 from olive_contract.failures import FailureClass as F
 from olive_contract.store import Store
 from olive_operator.api.stage import Address, Stage
@@ -44,7 +44,7 @@ def _state(address: Address | None, store: Store) -> str:
 
 
 def shown(status: Status, name: str, store: Store) -> view.Job:
-    """The status as `olive_cli.watch` shows it; the store stands in the place of the namespace."""
+    """The status as a watch shows it; the store stands in the place of the namespace."""
     meta = {"name": name, "namespace": str(store.root), "generation": 1}
     return view.job({"metadata": meta, "status": status.to_body()})
 

@@ -1,0 +1,1 @@
+"""The command line: the parser, what each command takes, and its completion."""

@@ -1,0 +1,1 @@
+"""A module for each command: reads, has it worked out, and draws."""

@@ -1,0 +1,1 @@
+"""What the stores keep: artifacts as they are recorded, and the policy by which they go."""

@@ -1,0 +1,1 @@
+"""What is written for a terminal or a pipe: text of others made plain, numbers and times spoken."""
