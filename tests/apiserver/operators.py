@@ -21,6 +21,8 @@ CONFIG: dict[str, Any] = {
     "retry": {"limit": 2, "backoffSeconds": 1},
     "lease": {"seconds": 2, "renewSeconds": 1.5, "retrySeconds": 0.2},
 }
+UNSEEN: dict[str, Any] = {"observedGeneration": -1}
+"""The status of a job that no operator has looked at: the API server's default."""
 
 
 class Jobs:

@@ -20,7 +20,7 @@ from olive_operator.client.cluster import KubernetesCluster
 from olive_operator.client.connection import connect
 
 from .kubectl import Kubectl
-from .operators import Jobs, Operator
+from .operators import UNSEEN, Jobs, Operator
 from .standin_node import StandInNode, eventually
 from .test_operator import STAGES, plain
 
@@ -194,7 +194,7 @@ async def test_status_of_a_job_that_was_made_anew_is_not_its_predecessors(
     assert await cluster.write_status(status_of(first, "Ready")) is None
     jobs.create("travel", plain())
     assert await cluster.write_status(status_of(first, "Ready")) is None
-    assert jobs.status("travel") == {}
+    assert jobs.status("travel") == UNSEEN
 
 
 async def test_object_that_was_made_anew_is_not_deleted(

@@ -10,7 +10,7 @@ from typing import Any
 from builders import adapter, spec
 from kubernetes import client
 
-from .operators import Jobs, Operator
+from .operators import UNSEEN, Jobs, Operator
 from .standin_node import StandInNode, eventually
 
 STAGES = {
@@ -254,7 +254,7 @@ def test_operator_of_one_namespace_leaves_all_others_alone(
         jobs.create("travel", plain())
         jobs.await_ready("travel")
         assert operator.measured("olive_jobs") == 1
-    assert elsewhere.status("travel") == {}
+    assert elsewhere.status("travel") == UNSEEN
     assert elsewhere.attempts() == []
 
 
@@ -276,7 +276,7 @@ def test_operator_of_two_namespaces_serves_both_and_leaves_the_third_alone(
             place.await_ready("travel")
             assert sorted(where.ran) == sorted(STAGES)
         assert operator.measured("olive_jobs") == 2
-    assert third.status("travel") == {}
+    assert third.status("travel") == UNSEEN
     assert third.attempts() == []
 
 
@@ -292,7 +292,7 @@ def test_standby_is_alive_and_writes_nothing(
         eventually("it says that it lives", operator.healthy)
         assert not operator.leads()
     assert list(_written(apiserver, jobs.namespace)) == []
-    assert jobs.status("travel") == {}
+    assert jobs.status("travel") == UNSEEN
 
 
 def _changes(measure: Callable[[], float], before: float) -> bool:

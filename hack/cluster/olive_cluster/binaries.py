@@ -128,6 +128,9 @@ MODULES_BUILT = (
         "github.com/distribution/distribution/v3",
         ("github.com/distribution/distribution/v3/version.version={version}",),
     ),
+    Module("kubeconform", {"kubeconform": "github.com/yannh/kubeconform/cmd/kubeconform"}),
+    Module("kube-score", {"kube-score": "github.com/zegl/kube-score/cmd/kube-score"}),
+    Module("../../tests/gitops/judge", {"gitops-judge": "."}),
 )
 _MODULE_OF = {program: module for module in MODULES_BUILT for program in module.programs}
 PROGRAMS = tuple(_MODULE_OF)

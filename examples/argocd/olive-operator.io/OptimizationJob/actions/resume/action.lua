@@ -1,0 +1,3 @@
+-- What was suspended goes on.
+obj.spec.suspend = false
+return obj

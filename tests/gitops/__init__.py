@@ -1,0 +1,1 @@
+"""What other programs make of an OptimizationJob: Argo CD's scripts, and kstatus."""
