@@ -122,6 +122,20 @@ class LeaseConfig:
 
 
 @dataclass(frozen=True)
+class Metrics:
+    """``jobs``: how many jobs, the latest changed, have series of their own; 0 for none."""
+
+    jobs: int = 50
+
+
+@dataclass(frozen=True)
+class Tracing:
+    """``endpoint``: where traces are sent by OTLP over HTTP (http://host:4318); empty for none."""
+
+    endpoint: str = ""
+
+
+@dataclass(frozen=True)
 class Config:
     """The operator's configuration; ``namespaces`` empty means all.
 
@@ -147,6 +161,8 @@ class Config:
     progressSeconds: int = 5
     gatewayAPI: bool = False
     lease: LeaseConfig = LeaseConfig()
+    metrics: Metrics = Metrics()
+    tracing: Tracing = Tracing()
 
 
 def load(path: Path) -> Config:

@@ -8,6 +8,7 @@ import socket
 import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -17,6 +18,8 @@ from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
 from olive_operator import metrics
+from olive_operator.api.seen import JobSeen
+from olive_operator.api.status import Status
 from olive_operator.client.apiserver import ApiServer
 from olive_operator.client.cluster import KubernetesCluster
 from olive_operator.client.connection import connect
@@ -33,6 +36,7 @@ from olive_operator.watch.kinds import watched
 log = logging.getLogger("olive.startup")
 
 Wait = Callable[[], Coroutine[Any, Any, None]]
+Trace = Callable[[JobSeen, Status, datetime], None]
 
 _NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _SERVING_ANSWER_SECONDS: Final = 2.0
@@ -49,6 +53,7 @@ async def run(config: Config, liveness: str | None) -> None:
     async with (
         connect(kubernetes_client.Configuration.get_default_copy()) as connection,
         aiohttp.ClientSession(timeout=answer) as http,
+        _tracing(config.tracing.endpoint) as trace,
     ):
         leader = Leader(ApiServer(connection, tries=1), namespace, _identity(), config.lease)
         server = ApiServer(connection, leader.must_lead)
@@ -61,11 +66,15 @@ async def run(config: Config, liveness: str | None) -> None:
                 queue.add_after(key, after) if after else queue.add(key)
 
         jobs = Jobs(server, config.namespaces, cache, poke, liveness)
-        reconciler = Reconciler(queue, cache, cluster, config, jobs.doubt)
+        reconciler = Reconciler(queue, cache, cluster, config, jobs.doubt, trace=trace)
         stores = Stores(cache, cluster, config, reconciler.planned, poke)
         metrics.watch_queue(lambda: len(queue))
-        prometheus_client.REGISTRY.register(reconciler.phases)
-        prometheus_client.REGISTRY.register(stores.sizes)
+        for collector in (
+            metrics.Jobs(reconciler.planned),
+            metrics.EachJob(reconciler.planned, config.metrics.jobs),
+            stores.sizes,
+        ):
+            prometheus_client.REGISTRY.register(collector)
         watchers = [
             Watcher(server, kind, where, cache, poke, jobs.doubt)
             for kind in watched(config.gatewayAPI)
@@ -78,6 +87,22 @@ async def run(config: Config, liveness: str | None) -> None:
 
         async with _watching([jobs, *watchers], told) as listed:
             await _work(leader, reconciler, stores, listed, following, told)
+
+
+@asynccontextmanager
+async def _tracing(endpoint: str) -> AsyncIterator[Trace]:
+    """What tells a receiver of traces how jobs go on, if there is one."""
+    if not endpoint:
+        yield lambda *_: None
+        return
+    # It takes memory that those without traces need not have.
+    from olive_operator.tracing_export import Exporter
+
+    exporter = Exporter(endpoint)
+    try:
+        yield exporter.ended
+    finally:
+        await asyncio.to_thread(exporter.close)
 
 
 @asynccontextmanager

@@ -8,6 +8,8 @@ from prometheus_client import REGISTRY
 
 from olive_contract.failures import FailureClass
 from olive_operator import metrics
+from olive_operator.config import TIMEOUTS
+from olive_operator.metrics.counters import OTHER, PRODUCTS
 
 
 def value(name: str, **labels: str) -> float:
@@ -16,10 +18,10 @@ def value(name: str, **labels: str) -> float:
 
 def counted(world: World, what: Any) -> None:
     """Let something happen, and count what has come of it."""
-    before = world.status
+    before = world.seen.job
     what()
-    metrics.count("ml", before, world.status)
-    metrics.count("ml", world.status, world.status)
+    metrics.count(before, world.status)
+    metrics.count(world.seen.job, world.status)
 
 
 def test_stage_that_succeeds_is_timed_once() -> None:
@@ -56,28 +58,52 @@ def test_missed_gate_is_counted_once() -> None:
     assert value("olive_gates_failed_total") - before == 1
 
 
-def test_gpu_seconds_are_counted_when_they_are_spent() -> None:
-    world = World(gpu={"count": 1}).settle()
-    world.finish("fetch/model", "fetch/travel", "quantize", "check/travel")
-    before = value("olive_gpu_seconds_total", namespace="ml")
-    counted(world, lambda: world.finish("finetune/travel", seconds=30))
-    assert value("olive_gpu_seconds_total", namespace="ml") - before == 30
+def test_failures_begin_at_zero() -> None:
+    every = {(kind, failure.value) for kind in TIMEOUTS for failure in FailureClass}
+    assert every <= all_failures().keys()
+
+
+def test_attempt_that_is_suspended_has_not_failed() -> None:
+    world = World().settle().run("fetch/model")
+    before = all_failures()
+    counted(world, lambda: world.edit(suspend=True))
+    assert world.stage("fetch/model").endedAttempt == 1
+    assert all_failures() == before
+
+
+def all_failures() -> dict[tuple[str, ...], float]:
+    return {
+        tuple(sample.labels.values()): sample.value
+        for metric in metrics.FAILURES.collect()
+        for sample in metric.samples
+        if sample.name == "olive_stage_failures_total"
+    }
 
 
 @pytest.mark.parametrize(
-    ("phases", "found"),
-    [
-        ({}, {}),
-        (
-            {("a", "x"): "Ready", ("a", "y"): "Ready", ("b", "x"): "Failed"},
-            {("a", "Ready"): 2, ("b", "Failed"): 1},
-        ),
-    ],
+    ("products", "counted_as"),
+    [([], ""), (["NVIDIA-A10"], "NVIDIA-A10"), (["NVIDIA-A10", "NVIDIA-L4"], "")],
 )
-def test_jobs_are_counted_by_namespace_and_phase(
-    phases: dict[tuple[str, str], str], found: dict[tuple[str, str], int]
-) -> None:
-    collector = metrics.Phases()
-    collector.of = phases
-    [metric] = collector.collect()
-    assert {tuple(s.labels.values()): s.value for s in metric.samples} == found
+def test_gpu_seconds_are_counted_when_they_are_spent(products: list[str], counted_as: str) -> None:
+    world = World(gpu={"count": 2, "products": products}).settle()
+    world.finish("fetch/model", "fetch/travel", "quantize", "check/travel")
+    labels = {"namespace": "ml", "product": counted_as}
+    before = value("olive_gpu_seconds_total", **labels)
+    counted(world, lambda: world.finish("finetune/travel", seconds=30))
+    assert value("olive_gpu_seconds_total", **labels) - before == 60
+
+
+def test_products_are_counted_apart_up_to_a_number() -> None:
+    names = [f"made-up-{number}" for number in range(PRODUCTS + 5)]
+    for name in names:
+        world = World(gpu={"count": 1, "products": [name]}).settle()
+        world.finish("fetch/model", "fetch/travel", "quantize", "check/travel")
+        counted(world, lambda world=world: world.finish("finetune/travel", seconds=1))
+    found = {
+        sample.labels["product"]
+        for metric in metrics.GPU_SECONDS.collect()
+        for sample in metric.samples
+    }
+    assert len(found) <= PRODUCTS + 1
+    assert OTHER in found
+    assert names[-1] not in found

@@ -17,6 +17,8 @@ PACKAGES = {
     "buildah": "buildah",
     "debootstrap": "debootstrap",
     "chromium": "chromium",
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
 }
 """Debian's package for each command (or file) that may be missing on a fresh machine."""
 

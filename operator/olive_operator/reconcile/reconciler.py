@@ -48,14 +48,14 @@ class Reconciler:
         config: Config,
         doubt: Callable[[], None],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        trace: Callable[[JobSeen, Status, datetime], None] = lambda *_: None,
     ) -> None:
-        """``doubt`` is called where a job that is known may be gone."""
+        """``doubt`` is called where a job that is known may be gone, ``trace`` for each status."""
         self._queue, self._cache, self._cluster = queue, cache, cluster
-        self._config, self._doubt, self._clock = config, doubt, clock
+        self._config, self._doubt, self._clock, self._trace = config, doubt, clock, trace
         self._inquiries = Inquiries(cluster, queue, config.progressSeconds)
         self._reserved = Reservations(time.monotonic)
         self._notes, self._orphans = Notes(), Orphans(cache, cluster, doubt)
-        self.phases = metrics.Phases()
         self.planned: dict[JobKey, JobSeen] = {}
 
     async def run(self) -> None:
@@ -105,7 +105,6 @@ class Reconciler:
         found = plan(seen, self._config, now)
         self._cache.waits(key, found.waits | {kept.claim_text(claim_of(record.seen.spec))})
         self._inquiries.ask(key, self._questions(key, seen, found, now))
-        self.phases.of[key] = found.status.phase
         same = found.status == record.seen.status
         self.planned[key] = record.seen if same else replace(record.seen, status=found.status)
         write = self._is_time(key, urgency.wait(record.seen.status, found))
@@ -205,7 +204,8 @@ class Reconciler:
             record = JobRecord(replace(job, status=status))
             self._cache.put(JOB, key, version, job.uid, record)
         self._notes.wrote(key)
-        metrics.count(job.namespace, job.status, status)
+        metrics.count(job, status)
+        self._trace(job, status, self._clock())
         for address in _free_for_others(job.status, status):
             self._poke_others(key, self._cache.waiting(job.namespace, address))
 
@@ -252,7 +252,6 @@ class Reconciler:
         self._inquiries.forget(key)
         self._notes.forget(key)
         self._free(key, self._reserved.forget(key))
-        self.phases.of.pop(key, None)
         self.planned.pop(key, None)
 
 

@@ -58,7 +58,7 @@ class Stores:
         self._cache, self._cluster, self._config = cache, cluster, config
         self._planned, self._poke, self._clock = planned, poke, clock
         self._said: dict[tuple[str, str], str] = {}
-        self.sizes = metrics.StoreSizes()
+        self.sizes = metrics.StoreSizes(config.store.bytes if config.store.maxSize else 0)
 
     async def run(self) -> None:
         """Until cancelled, which may be at any instant."""
