@@ -12,6 +12,10 @@ from programs import ROOT, hack
 
 Manifest = dict[str, Any]
 
+OPTIONAL = ("serviceMonitor", "podMonitor", "prometheusRule", "dashboards")
+WITH_OPTIONS = [word for part in OPTIONAL for word in ("--set", f"metrics.{part}.enabled=true")]
+"""What a cluster may have no use for."""
+
 CHART = ROOT / "charts" / "olive-operator"
 HERE = Path(__file__).resolve().parent
 KUBE_VERSION = "1.35.4"
@@ -37,14 +41,22 @@ class Helm:
         assert done.returncode == 0 or not check, done.stderr
         return done
 
-    def text(self, *arguments: str, chart: Path = CHART) -> str:
+    def text(self, *arguments: str, chart: Path = CHART, kube: str = KUBE_VERSION) -> str:
         """The chart rendered as release "olive" into namespace "olive-system"."""
         command = ["template", "olive", str(chart), "--namespace", "olive-system"]
-        return self.run(*command, "--kube-version", KUBE_VERSION, *arguments).stdout
+        return self.run(*command, "--kube-version", kube, *arguments).stdout
 
-    def manifests(self, *arguments: str, chart: Path = CHART) -> list[Manifest]:
-        """The objects that are rendered."""
-        return [m for m in yaml.safe_load_all(self.text(*arguments, chart=chart)) if m]
+    def manifests(
+        self, *arguments: str, chart: Path = CHART, kube: str = KUBE_VERSION
+    ) -> list[Manifest]:
+        """The objects that are rendered, but those of `helm test`."""
+        text = self.text("--skip-tests", *arguments, chart=chart, kube=kube)
+        return _parsed(text)
+
+    def tests(self, *arguments: str, kube: str = KUBE_VERSION) -> list[Manifest]:
+        """The objects that `helm test` makes."""
+        rendered = _parsed(self.text(*arguments, kube=kube))
+        return [m for m in rendered if "helm.sh/hook" in m["metadata"].get("annotations", {})]
 
     def refusal(self, *arguments: str) -> str:
         """What helm says of values that it does not take."""
@@ -52,6 +64,10 @@ class Helm:
         done = self.run(*command, *arguments, check=False)
         assert done.returncode != 0, "helm took the values"
         return done.stderr
+
+
+def _parsed(text: str) -> list[Manifest]:
+    return [m for m in yaml.load_all(text, yaml.CSafeLoader) if m]
 
 
 def values(name: str) -> list[str]:

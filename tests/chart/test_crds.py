@@ -1,5 +1,6 @@
 """The chart ships the CRDs of crds/ as they are, keeps them, and can leave them out."""
 
+import json
 import tarfile
 from pathlib import Path
 
@@ -39,9 +40,17 @@ def test_package_holds_files_and_no_links(package: Path) -> None:
     assert {f"olive-operator/files/crds/{path.name}" for path in SOURCES} <= names
 
 
-def test_uninstalling_keeps_crds_and_so_every_job(helm: Helm) -> None:
+def test_neither_helm_nor_argo_cd_deletes_crds_and_so_every_job(helm: Helm) -> None:
     for crd in _crds(helm.manifests()):
-        assert crd["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+        assert crd["metadata"]["annotations"] == {
+            "helm.sh/resource-policy": "keep",
+            "argocd.argoproj.io/sync-options": "Prune=false",
+        }
+
+
+def test_crds_fit_into_what_a_client_side_apply_writes_down(helm: Helm) -> None:
+    for crd in _crds(helm.manifests()):
+        assert len(json.dumps(crd)) < 262144  # Kubernetes' limit of annotations
 
 
 def test_crds_can_be_left_out(helm: Helm) -> None:

@@ -5,6 +5,8 @@ import pytest
 from .helm import Helm, Manifest, of_kind, values
 from .test_golden import CASES
 
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+
 
 def _pod(manifests: list[Manifest]) -> Manifest:
     spec: Manifest = of_kind(manifests, "Deployment")["spec"]["template"]["spec"]
@@ -12,20 +14,25 @@ def _pod(manifests: list[Manifest]) -> Manifest:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_restricted_pod_security(helm: Helm, name: str) -> None:
-    pod = _pod(helm.manifests(*values(name)))
+@pytest.mark.parametrize("of", ["the operator", "helm test"])
+def test_restricted_pod_security(helm: Helm, name: str, of: str) -> None:
+    if of == "the operator":
+        pod = _pod(helm.manifests(*values(name)))
+    else:
+        pod = of_kind(helm.tests(*values(name)), "Pod")["spec"]
     context = pod["securityContext"]
     assert context["runAsNonRoot"] is True
     assert context["runAsUser"] == 65532
     assert context["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert {key for volume in pod["volumes"] for key in volume} == {"name", "configMap", "emptyDir"}
+    kinds = {key for volume in pod.get("volumes", []) for key in volume}
+    assert kinds <= {"name", "configMap", "emptyDir"}
     assert not {"hostNetwork", "hostPID", "hostIPC", "initContainers"} & set(pod)
     for container in pod["containers"]:
         assert container["securityContext"]["allowPrivilegeEscalation"] is False
         assert container["securityContext"]["readOnlyRootFilesystem"] is True
         assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
         assert not container["securityContext"].get("privileged")
-        assert not [port for port in container["ports"] if "hostPort" in port]
+        assert not [port for port in container.get("ports", []) if "hostPort" in port]
 
 
 def test_ports_and_probes_are_those_of_the_operator(helm: Helm) -> None:
@@ -46,8 +53,23 @@ def test_standby_is_on_another_node_where_there_is_one(helm: Helm) -> None:
     apart = term["podAffinityTerm"]
     assert apart["topologyKey"] == "kubernetes.io/hostname"
     assert apart["labelSelector"] == deployment["selector"]
+    (spread,) = _pod(rendered)["topologySpreadConstraints"]
+    assert (spread["topologyKey"], spread["whenUnsatisfiable"]) == (
+        "topology.kubernetes.io/zone",
+        "ScheduleAnyway",
+    )
+    assert spread["labelSelector"] == deployment["selector"]
     budget = of_kind(rendered, "PodDisruptionBudget")["spec"]
-    assert budget == {"maxUnavailable": 1, "selector": deployment["selector"]}
+    assert budget == {
+        "maxUnavailable": 1,
+        "unhealthyPodEvictionPolicy": "AlwaysAllow",
+        "selector": deployment["selector"],
+    }
+
+
+def test_a_spread_of_other_pods_is_taken_as_it_is(helm: Helm) -> None:
+    (spread,) = _pod(helm.manifests(*values("everything")))["topologySpreadConstraints"]
+    assert spread["labelSelector"] == {"matchLabels": {"example.com/cost-center": "42"}}
 
 
 def test_single_operator_may_be_evicted(helm: Helm) -> None:
@@ -72,7 +94,8 @@ def test_metrics_service_reaches_the_pod(helm: Helm) -> None:
         ("olive/operator:2", "olive/operator:2"),
         ("registry.example:5000/olive/operator", "registry.example:5000/olive/operator:0.1.0"),
         ("registry.example:5000/olive/operator:2", "registry.example:5000/olive/operator:2"),
-        ("olive/operator@sha256:abc", "olive/operator@sha256:abc"),
+        (f"olive/operator@{DIGEST}", f"olive/operator@{DIGEST}"),
+        (f"olive/operator:2@{DIGEST}", f"olive/operator:2@{DIGEST}"),
     ],
 )
 def test_images_without_a_tag_are_of_the_charts_version(helm: Helm, given: str, image: str) -> None:

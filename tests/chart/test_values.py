@@ -7,12 +7,16 @@ from typing import Any
 import pytest
 import yaml
 
-from . import readme
+from . import readme, values_schema
 from .helm import CHART, Helm
 
 MISTAKES = {
     "a typo": ("imagess.stage=x", "additional properties 'imagess' not allowed"),
     "a typo below": ("images.stages=x", "at '/images': additional properties 'stages' not allowed"),
+    "a digest cut short": (
+        "images.operator=olive/operator@sha256:0123",
+        "at '/images/operator': 'olive/operator@sha256:0123' does not match",
+    ),
     "an empty image": ("images.stage=", "at '/images/stage': minLength: got 0, want 1"),
     "one namespace, not a list": ("namespaces=ml", "at '/namespaces': got string, want array"),
     "a namespace in capitals": ("namespaces={ML}", "at '/namespaces/0': 'ML' does not match"),
@@ -76,6 +80,26 @@ MISTAKES = {
     ),
     "a policy in words": ("serve.networkPolicy=strict", "at '/serve/networkPolicy': got string"),
     "an API by its name": ("gatewayAPI=v1", "at '/gatewayAPI': got string, want boolean"),
+    "a security context misspelt": (
+        "securityContext.readOnlyRootFileSystem=true",
+        "additional properties 'readOnlyRootFileSystem' not allowed",
+    ),
+    "capabilities in words": (
+        "securityContext.capabilities.drop=ALL",
+        "at '/securityContext/capabilities/drop': got string, want null or array",
+    ),
+    "an affinity misspelt": (
+        "affinity.podAntiAffinity.preferred[0].weight=1",
+        "at '/affinity/podAntiAffinity': additional properties 'preferred' not allowed",
+    ),
+    "a spread over nothing": (
+        "topologySpreadConstraints[0].maxSkew=1",
+        "at '/topologySpreadConstraints/0': missing properties 'topologyKey', 'whenUnsatisfiable'",
+    ),
+    "a network's peer misspelt": (
+        "networkPolicy.metricsFrom[0].namespace=monitoring",
+        "at '/networkPolicy/metricsFrom/0': additional properties 'namespace' not allowed",
+    ),
     "a port out of range": ("metrics.service.port=70000", "maximum: got 70,000, want 65,535"),
     "a monitor of no service": (
         "metrics.serviceMonitor.enabled=true,metrics.service.enabled=false",
@@ -93,33 +117,45 @@ def test_helm_refuses(helm: Helm, mistake: str) -> None:
 def _objects(schema: Any, path: str = "") -> dict[str, Any]:
     found = {}
     if isinstance(schema, dict):
-        if schema.get("type") == "object":
+        if "object" in (schema.get("type"), *_alternatives(schema)):
             found[path] = schema
         for name, part in schema.items():
             found |= _objects(part, f"{path}/{name}")
     return found
 
 
+def _alternatives(schema: dict[str, Any]) -> list[str]:
+    kinds = schema.get("type")
+    return kinds if isinstance(kinds, list) else []
+
+
 def test_schema_lets_no_unknown_name_pass() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
     free = {path for path, s in _objects(schema).items() if "additionalProperties" not in s}
-    assert free == {
-        "/properties/global",  # Helm's
-        "/properties/podSecurityContext",  # Kubernetes' own, and checked there
-        "/properties/securityContext",
-        "/properties/affinity/properties/nodeAffinity",
-        "/properties/affinity/properties/podAffinity",
-        "/properties/affinity/properties/podAntiAffinity",
-    }
+    assert free == {"/properties/global"}  # Helm's
+
+
+def test_schema_knows_kubernetes_types_as_they_are() -> None:
+    path = CHART / "values.schema.json"
+    current = values_schema.with_types(path.read_text())
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.write_text(current)
+    assert path.read_text() == current
 
 
 def test_schema_and_values_name_the_same() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
     values = yaml.safe_load((CHART / "values.yaml").read_text())
-    assert set(schema["properties"]) - {"global"} == set(values)
+    del schema["properties"]["global"]
+    _name_the_same(schema, values, "values")
+
+
+def _name_the_same(schema: Any, values: Any, path: str) -> None:
+    """Where the schema is Kubernetes' or another definition, a value need not set every field."""
+    assert set(schema["properties"]) == set(values), path
     for name, part in schema["properties"].items():
-        if "properties" in part and name != "affinity":
-            assert set(part["properties"]) == set(values[name])
+        if "properties" in part:
+            _name_the_same(part, values[name], f"{path}.{name}")
 
 
 def test_every_value_is_in_the_readme() -> None:

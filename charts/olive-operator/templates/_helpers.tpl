@@ -24,12 +24,33 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: operator
 {{- end -}}
 
+{{/* The same as one writes a selector. */}}
+{{- define "olive-operator.selector" -}}
+{{- $pairs := list -}}
+{{- range $label, $value := include "olive-operator.selectorLabels" . | fromYaml -}}
+{{- $pairs = append $pairs (printf "%s=%s" $label $value) -}}
+{{- end -}}
+{{- join "," $pairs -}}
+{{- end -}}
+
 {{/* Labels of every object. */}}
 {{- define "olive-operator.labels" -}}
 {{ include "olive-operator.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{/* Those of the pod of `helm test`: neither the Deployment nor a Service is to take it for an operator. */}}
+{{- define "olive-operator.testSelectorLabels" -}}
+app.kubernetes.io/name: {{ include "olive-operator.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: test
+{{- end -}}
+
+{{- define "olive-operator.testLabels" -}}
+{{- $own := include "olive-operator.testSelectorLabels" . | fromYaml -}}
+{{- include "olive-operator.labels" . | fromYaml | merge $own | toYaml -}}
 {{- end -}}
 
 {{- define "olive-operator.serviceAccountName" -}}
@@ -58,5 +79,6 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if or (ge (float64 $lease.renewSeconds) (float64 $lease.seconds)) (ge (float64 $lease.retrySeconds) (float64 $lease.renewSeconds)) -}}
 {{- fail "lease: retrySeconds has to be less than renewSeconds, and that less than seconds" -}}
 {{- end -}}
-{{- toYaml (merge (dict "images" $images "lease" $lease) $config) -}}
+{{- $metrics := pick .Values.metrics "jobs" -}}
+{{- toYaml (merge (dict "images" $images "lease" $lease "metrics" $metrics "tracing" .Values.tracing) $config) -}}
 {{- end -}}
