@@ -12,8 +12,8 @@ PY := .venv/bin/python
 RESULTS := $(CURDIR)/.build/test
 ENVIRONMENTS := .venv/.synced images/serve/.venv/.synced images/stage/.venv/.synced
 # Two at a time, as they mostly wait; those of a line take turns. One node of hack/cluster is enough for a machine.
-WITH_PROGRAMS := chart bench apiserver chaos cluster e2e
-WITHOUT := check stage serve run
+WITH_PROGRAMS := bench apiserver chaos cluster e2e
+WITHOUT := check docs monitoring gitops chart stage serve run
 SUITES := $(WITH_PROGRAMS) $(WITHOUT)
 
 ##@ The product
@@ -27,7 +27,7 @@ images: ## build the images
 
 ##@ Development
 .PHONY: check check-style check-types check-types-stage check-types-serve check-imports check-tests format
-TYPED_TESTS := $(addprefix tests/,unit builders golden apiserver chaos chart cli run e2e)
+TYPED_TESTS := $(addprefix tests/,unit builders golden apiserver chaos chart cli docs gitops monitoring run e2e)
 CHECKS := check-style check-types check-types-stage check-types-serve check-imports check-tests
 check: $(ENVIRONMENTS) ## style, types, import layers and the quick tests: the gate, under a minute
 	@$(MAKE) -j2 --keep-going --output-sync=target $(CHECKS)
@@ -37,8 +37,9 @@ check-style:
 check-types:
 	@.venv/bin/mypy
 	@MYPYPATH=hack/cluster:hack/images:hack/demo:operator .venv/bin/mypy -p olive_cluster -p olive_images -p olive_demo
+	@MYPYPATH=hack/dashboards:hack/docs:operator:images/serve .venv/bin/mypy -p olive_dashboards -p olive_docs
 	@MYPYPATH=bench .venv/bin/mypy bench/*.py bench/controller_parts/*.py
-	@MYPYPATH=operator:tests:bench:hack/demo:hack/cluster:hack/images .venv/bin/mypy $(TYPED_TESTS)
+	@MYPYPATH=operator:tests:bench:hack/demo:hack/cluster:hack/images:hack/dashboards:hack/docs:images/serve .venv/bin/mypy $(TYPED_TESTS)
 check-types-stage:
 	@cd images/stage && .venv/bin/mypy && .venv/bin/mypy ../../bench/stage/*.py
 check-types-serve:
@@ -59,7 +60,7 @@ test: ## everything, from a clean checkout; each suite also by itself: make test
 	@echo "=== results (more in $(RESULTS))"; cat $(RESULTS)/summary; ! grep -q FAILED $(RESULTS)/summary
 # On a new machine Kubernetes is built while the suites that do without it run.
 in-turn-WITH_PROGRAMS: $(ENVIRONMENTS) set-up-programs set-up-images
-in-turn-WITHOUT: $(ENVIRONMENTS) set-up-browser
+in-turn-WITHOUT: $(ENVIRONMENTS) set-up-packages
 in-turn-%:
 	@for suite in $($*); do \
 	    start=$$SECONDS; result=passed; \
@@ -67,7 +68,8 @@ in-turn-%:
 	    printf '%-10s  %-6s  %4d s\n' $$suite $$result $$((SECONDS - start)) | tee -a $(RESULTS)/summary; \
 	done
 test-check: check
-test-chart test-apiserver test-cluster test-e2e: test-%: .venv/.synced
+test-chart: hack/lint/.venv/.synced
+test-chart test-gitops test-docs test-monitoring test-apiserver test-cluster test-e2e: test-%: .venv/.synced
 	@$(PY) -m pytest tests/$* --durations=10 --junitxml=$(RESULTS)/$*.xml
 test-chaos: .venv/.synced
 	@PYTHONPATH=operator:tests:bench $(PY) -m chaos --jobs 6 --seconds 30 --seed 11
@@ -81,15 +83,16 @@ test-bench: .venv/.synced images/stage/.venv/.synced
 	@$(PY) bench/stages.py --shape tiny --no-keep
 	@$(PY) bench/controller.py --jobs 30 --longest-s 2 --places 100 --rest-s 5 --no-keep
 
-.PHONY: set-up-programs set-up-images set-up-browser
+.PHONY: set-up-programs set-up-images set-up-packages
 set-up: ## everything that tests need: environments, the cluster's programs, the images
-	@$(MAKE) -j --output-sync=target $(ENVIRONMENTS) set-up-programs set-up-images set-up-browser
+	@$(MAKE) -j --output-sync=target $(ENVIRONMENTS) set-up-programs set-up-images set-up-packages hack/lint/.venv/.synced
 set-up-programs:
 	@$(PYTHON) hack/cluster build
 set-up-images:
 	@$(PYTHON) hack/images build
-set-up-browser: ## Debian's Chromium, for the test of the chat page
+set-up-packages: # Debian's, for the tests of the chat page and of rules and dashboards
 	@command -v chromium google-chrome >/dev/null || $(PYTHON) hack/cluster install chromium
+	@command -v promtool >/dev/null || $(PYTHON) hack/cluster install promtool
 
 ##@ The cluster and the benches
 .PHONY: cluster-up cluster-down bench bench-stages bench-controller bench-serve chaos
@@ -118,7 +121,7 @@ chaos: .venv/.synced ## everything that goes wrong, at length: random plans, hos
 help: ## this
 	@awk -F ':.*## ' '/^##@ /{print "\n" substr($$0, 5)} /^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
 clean: ## remove environments and results; the caches in ~/.cache/olive-operator stay
-	rm -rf .build .venv images/*/.venv .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .build .venv images/*/.venv hack/*/.venv .mypy_cache .ruff_cache .pytest_cache
 
 # One environment for each lock. The lock decides, never a newer release.
 .venv/.synced: pyproject.toml uv.lock | $(UV)
@@ -126,8 +129,11 @@ clean: ## remove environments and results; the caches in ~/.cache/olive-operator
 images/serve/.venv/.synced: images/serve/pyproject.toml images/serve/uv.lock $(wildcard images/serve/native/*) | $(UV)
 	@echo "environment: images/serve"; $(UV) sync --frozen --quiet --python $(PYTHON) --project images/serve
 	@images/serve/native/build images/serve/.venv/lib/lora_add.so; touch $@
+images/%/.venv/.synced hack/%/.venv/.synced: DIR = $(@:%/.venv/.synced=%)
 images/%/.venv/.synced: images/%/pyproject.toml images/%/uv.lock | $(UV)
-	@echo "environment: images/$*"; $(UV) sync --frozen --quiet --python $(PYTHON) --project images/$*; touch $@
+	@echo "environment: $(DIR)"; $(UV) sync --frozen --quiet --python $(PYTHON) --project $(DIR); touch $@
+hack/%/.venv/.synced: hack/%/pyproject.toml hack/%/uv.lock | $(UV)
+	@echo "environment: $(DIR)"; $(UV) sync --frozen --quiet --python $(PYTHON) --project $(DIR); touch $@
 $(CURDIR)/.build/tools/bin/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	    || { echo "error: $(PYTHON) is older than 3.11; set PYTHON to a newer one" >&2; exit 1; }

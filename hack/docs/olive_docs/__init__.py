@@ -1,0 +1,1 @@
+"""What the documents are made with: the site's hooks, the reference of the CRD, and the screens."""
