@@ -11,10 +11,11 @@ UV := $(or $(shell command -v uv),$(CURDIR)/.build/tools/bin/uv)
 PY := .venv/bin/python
 RESULTS := $(CURDIR)/.build/test
 ENVIRONMENTS := .venv/.synced images/serve/.venv/.synced images/stage/.venv/.synced
-# Two at a time, as they mostly wait; those of a line take turns. One node of hack/cluster is enough for a machine.
-WITH_PROGRAMS := bench apiserver chaos cluster e2e
+# Three at a time, as they mostly wait; those of a line take turns. One node of hack/cluster is enough for a machine.
+ON_A_NODE := e2e cluster
+ON_API_SERVERS := apiserver bench chaos
 WITHOUT := check docs monitoring gitops chart stage serve run
-SUITES := $(WITH_PROGRAMS) $(WITHOUT)
+SUITES := $(ON_A_NODE) $(ON_API_SERVERS) $(WITHOUT)
 
 ##@ The product
 .PHONY: demo demo-down images
@@ -56,10 +57,10 @@ format: .venv/.synced ## let ruff correct style and imports
 .PHONY: test set-up $(SUITES:%=test-%)
 test: ## everything, from a clean checkout; each suite also by itself: make test-SUITE
 	@rm -rf $(RESULTS); mkdir -p $(RESULTS)
-	@$(MAKE) -j in-turn-WITH_PROGRAMS in-turn-WITHOUT
+	@$(MAKE) -j in-turn-ON_A_NODE in-turn-ON_API_SERVERS in-turn-WITHOUT
 	@echo "=== results (more in $(RESULTS))"; cat $(RESULTS)/summary; ! grep -q FAILED $(RESULTS)/summary
 # On a new machine Kubernetes is built while the suites that do without it run.
-in-turn-WITH_PROGRAMS: $(ENVIRONMENTS) set-up-programs set-up-images
+in-turn-ON_A_NODE in-turn-ON_API_SERVERS: $(ENVIRONMENTS) set-up-programs set-up-images
 in-turn-WITHOUT: $(ENVIRONMENTS) set-up-packages
 in-turn-%:
 	@for suite in $($*); do \

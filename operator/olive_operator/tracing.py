@@ -39,7 +39,7 @@ class Span:
 def ended(job: JobSeen, after: Status, at: datetime) -> Iterator[Span]:
     """The spans that end between the job's status and this one, which was written ``at``."""
     before = job.status
-    if not before.observedGeneration:
+    if not before.startedAt:  # never written: what is there is the CRD's default
         return
     trace, root = _trace(job, before), _id(8, _run(job, before))
     told = {"k8s.namespace.name": job.namespace, "olive.job.name": job.name}
@@ -47,7 +47,7 @@ def ended(job: JobSeen, after: Status, at: datetime) -> Iterator[Span]:
         last = before.stage_named(stage.name)
         if stage.endedAttempt > (last.endedAttempt if last and _same(last, stage) else 0):
             yield _attempt(trace, root, told, last, stage, at)
-    if before.finishedAt:
+    if before.finishedAt or _was_ready(before):
         return
     edited = _run(job, before) != _run(job, after)
     if edited or after.finishedAt:
@@ -125,6 +125,14 @@ def _begun(status: Status) -> datetime:
     if first or working is None or working.status != "True":
         return instant(status.startedAt)
     return instant(working.lastTransitionTime)
+
+
+def _was_ready(status: Status) -> bool:
+    """Whether it was Ready after its last stage: only its serving has ceased to answer since."""
+    ready = status.condition("Ready")
+    done = all(stage.state == State.SUCCEEDED for stage in status.stages)
+    last = max([status.startedAt, *(stage.finishedAt for stage in status.stages)])
+    return ready is not None and done and ready.lastTransitionTime > last
 
 
 def _why(status: Status) -> str:

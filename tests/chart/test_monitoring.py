@@ -1,18 +1,22 @@
 """What the chart brings for Prometheus, Grafana and traces, where the values ask for it."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 import yaml
+from programs import ROOT
 
-from olive_operator import config
+from olive_operator import config, labels
+from olive_operator.build.deployment import HEALTH_PORT
 
 from .helm import CHART, Helm, Manifest, of_kind
 
 ALL = ",".join(
     f"metrics.{what}.enabled=true" for what in ("serviceMonitor", "podMonitor", "prometheusRule")
 )
+SERVING = ROOT / "tests" / "golden" / "children" / "deployment.yaml"
 DASHBOARDS = sorted((CHART / "files/dashboards").glob("*.json"))
 
 
@@ -45,15 +49,21 @@ def test_dashboards_are_whole_and_found_by_the_sidecar(asked_for: list[Manifest]
 def test_servings_are_found_where_the_operator_looks(asked_for: list[Manifest], helm: Helm) -> None:
     spec = of_kind(asked_for, "PodMonitor")["spec"]
     assert spec["namespaceSelector"] == {"matchNames": ["team-a", "team-b"]}
-    [endpoint] = spec["podMetricsEndpoints"]
-    assert endpoint["relabelings"] == [
-        {
-            "sourceLabels": ["__meta_kubernetes_pod_label_olive_operator_io_job"],
-            "targetLabel": "job_name",
-        }
-    ]
     everywhere = of_kind(helm.manifests("--set", ALL), "PodMonitor")["spec"]
     assert everywhere["namespaceSelector"] == {"any": True}
+
+
+def test_servings_are_those_that_the_operator_makes(asked_for: list[Manifest]) -> None:
+    spec = of_kind(asked_for, "PodMonitor")["spec"]
+    pod = yaml.safe_load(SERVING.read_text())["spec"]["template"]
+    assert spec["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    (container,) = pod["spec"]["containers"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    [endpoint] = spec["podMetricsEndpoints"]
+    assert ports[endpoint["port"]] == HEALTH_PORT
+    assert labels.JOB in pod["metadata"]["labels"]
+    source = "__meta_kubernetes_pod_label_" + re.sub(r"\W", "_", labels.JOB)
+    assert endpoint["relabelings"] == [{"sourceLabels": [source], "targetLabel": "job_name"}]
 
 
 def test_namespace_of_a_series_stays_the_jobs(asked_for: list[Manifest]) -> None:

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from olive_operator.build import deployment, meta
+from olive_operator import records
+from olive_operator.build import meta
 
 from .helm import Helm, Manifest, of_kind, values
 
@@ -74,15 +75,19 @@ def test_with_the_api_servers_address_it_reaches_that_and_dns_and_servings(
     assert {(port["protocol"], port["port"]) for port in dns["ports"]} == {("UDP", 53), ("TCP", 53)}
     (peer,) = servings["to"]
     assert peer["namespaceSelector"] == where
-    assert servings["ports"] == [{"port": 8080, "protocol": "TCP"}]
+    assert servings["ports"] == [{"port": 8081, "protocol": "TCP"}]
     assert given == EGRESS
 
 
-def test_servings_are_found_by_labels_that_the_operator_gives_them(helm: Helm) -> None:
-    policy = _policy(helm, *TO_THE_API_SERVER)
-    (peer,) = policy["egress"][1]["to"]
+def test_servings_are_found_by_their_labels_and_at_the_port_where_they_are_asked(
+    helm: Helm,
+) -> None:
+    servings = _policy(helm, *TO_THE_API_SERVER)["egress"][1]
+    (peer,) = servings["to"]
     assert peer["podSelector"]["matchLabels"].items() <= meta.common("serving").items()
-    assert policy["egress"][1]["ports"][0]["port"] == deployment.PORT
+    ready = {"podIP": "10.1.2.3", "conditions": [{"type": "Ready", "status": "True"}]}
+    asked = records.answers_at({"status": ready})
+    assert [f"10.1.2.3:{port['port']}" for port in servings["ports"]] == [asked]
 
 
 def test_it_can_be_left_out(helm: Helm) -> None:

@@ -87,6 +87,15 @@ def test_metrics_service_reaches_the_pod(helm: Helm) -> None:
     assert chosen.items() <= service["metadata"]["labels"].items()
 
 
+def test_names_that_are_host_names_fit_into_one(helm: Helm) -> None:
+    longest = ("--set", f"fullnameOverride={'o' * 80}")
+    for manifest in (
+        of_kind(helm.manifests(*longest), "Service"),
+        of_kind(helm.tests(*longest), "Pod"),
+    ):
+        assert len(manifest["metadata"]["name"]) <= 63
+
+
 @pytest.mark.parametrize(
     ("given", "image"),
     [

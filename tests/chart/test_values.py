@@ -17,6 +17,10 @@ MISTAKES = {
         "images.operator=olive/operator@sha256:0123",
         "at '/images/operator': 'olive/operator@sha256:0123' does not match",
     ),
+    "an image of no registry": (
+        "images.stage=/olive/stage",
+        "at '/images/stage': '/olive/stage' does not match",
+    ),
     "an empty image": ("images.stage=", "at '/images/stage': minLength: got 0, want 1"),
     "one namespace, not a list": ("namespaces=ml", "at '/namespaces': got string, want array"),
     "a namespace in capitals": ("namespaces={ML}", "at '/namespaces/0': 'ML' does not match"),

@@ -48,8 +48,8 @@ def place(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     images = {**values["images"], "operator": before.image}
     then.write_text(json.dumps({**values, "images": images}))
     jobs = _jobs(cluster)
-    release.uninstall()
     try:
+        release.uninstall()
         assert _jobs(cluster) == jobs, "without a release there is every job"
         release.install(before.chart, then)
         yield Place(release, before, values["images"]["operator"])

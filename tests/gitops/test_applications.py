@@ -1,6 +1,7 @@
 """The Application and the ApplicationSet of the example: what they apply, and in which order."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ from .verdicts import ARGOCD
 
 WAVE = "argocd.argoproj.io/sync-wave"
 OPTIONS = "argocd.argoproj.io/sync-options"
+REGISTRY = 'index .metadata.annotations "olive-operator.io/registry"'
 CLUSTER = {
     ".nameNormalized": "eu-1",
     ".server": "https://eu-1.example.com",
     ".values.revision": "v0.1.0",
-    'index .metadata.annotations "olive-operator.io/registry"': "eu.registry.example.com",
+    REGISTRY: "eu.registry.example.com",
     'index .metadata.annotations "olive-operator.io/storage-class"': "azurefile",
 }
 
@@ -28,10 +30,10 @@ def application() -> dict[str, Any]:
     return found
 
 
-def generated() -> dict[str, Any]:
+def generated(cluster: Mapping[str, str] = CLUSTER) -> dict[str, Any]:
     """What the ApplicationSet makes for one cluster; a parameter that no cluster has fails."""
     text = (ARGOCD / "applicationset.yaml").read_text()
-    filled = re.sub(r"\{\{(.+?)\}\}", lambda found: CLUSTER[found[1]], text)
+    filled = re.sub(r"\{\{(.+?)\}\}", lambda found: cluster[found[1]], text)
     template: dict[str, Any] = yaml.safe_load(filled)["spec"]["template"]
     return template
 
@@ -73,14 +75,27 @@ def test_values_are_taken_by_the_chart(made: Any, tmp_path: Path) -> None:
     assert re.match(r"(eu\.)?registry\.example\.com/", container["image"])
 
 
+def test_cluster_that_names_no_registry_is_refused(tmp_path: Path) -> None:
+    """`index` takes an annotation that is not there for empty, whatever missingkey says."""
+    chart, _ = generated({**CLUSTER, REGISTRY: ""})["spec"]["sources"]
+    values = tmp_path / "values.yaml"
+    values.write_text(chart["helm"]["values"])
+    said = Helm(find()).refusal("--values", str(values))
+    assert "at '/images/operator': '/operator:0.1.0' does not match" in said
+
+
 @BOTH
 def test_what_holds_artifacts_is_kept_and_jobs_go(made: Any, tmp_path: Path) -> None:
     kept = {
-        manifest["kind"]
+        manifest["kind"]: options
         for manifest in rendered(made(), tmp_path)
-        if manifest["metadata"].get("annotations", {}).get(OPTIONS) == "Prune=false,Delete=false"
+        if (options := manifest["metadata"].get("annotations", {}).get(OPTIONS))
     }
-    assert kept == {"Namespace", "PersistentVolumeClaim"}
+    assert kept == {
+        "Namespace": "Prune=false,Delete=false",
+        "PersistentVolumeClaim": "Prune=false,Delete=false",
+        "CustomResourceDefinition": "Prune=false",
+    }
 
 
 @BOTH

@@ -1,9 +1,11 @@
 """The metrics themselves: as Prometheus' own linter wants them, and all on their page."""
 
+import re
 import subprocess
 
+import pytest
 from builders import World
-from olive_dashboards.written import ROOT
+from olive_dashboards.written import FOLDER, ROOT
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 
 from olive_contract.stage import Progress
@@ -11,6 +13,9 @@ from olive_operator import metrics
 from olive_serve.metrics import Metrics
 
 PAGE = (ROOT / "docs/metrics.md").read_text()
+RULES = ROOT / "charts/olive-operator/files/rules.yaml"
+ASKED = {path.name: path.read_text() for path in (RULES, *FOLDER.glob("*.json"))}
+"""What asks for metrics. Many a query is content with none: `or vector(0)`."""
 
 
 def complaints(promtool: str, told: bytes) -> list[str]:
@@ -48,3 +53,11 @@ def test_every_counter_of_the_operator_is_on_the_page() -> None:
     ours = {metric.name for metric in REGISTRY.collect() if metric.name.startswith("olive_")}
     assert ours
     assert {name for name in ours if f"| `{name}" not in PAGE} == set()
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_every_metric_that_is_asked_for_is_on_the_page(name: str) -> None:
+    asked = set(re.findall(r"(?<![\w:])(?:olive_|vllm:)\w+", ASKED[name]))
+    assert asked
+    told = set(re.findall(r"^\| `([\w:]+)`", PAGE, re.M))
+    assert {re.sub(r"_(bucket|count|sum)$", "", metric) for metric in asked} <= told

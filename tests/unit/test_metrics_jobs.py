@@ -7,6 +7,7 @@ import pytest
 from builders import NOON, World, adapter, job_seen, spec
 from prometheus_client import CollectorRegistry
 
+from olive_contract.failures import FailureClass
 from olive_contract.stage import Progress
 from olive_operator.api.seen import JobSeen
 from olive_operator.api.spec import Spec
@@ -115,6 +116,23 @@ def test_waiting_begins_anew_when_a_job_is_resumed() -> None:
     world.wait(5000)
     world.edit(adapters=None)
     assert waits_since(world) == 5000
+
+
+def test_waiting_begins_anew_when_what_has_failed_is_tried_again() -> None:
+    world = World(adapters=None).settle().fail("fetch/model", FailureClass.INVALID_INPUT)
+    assert waits_since(world) is None
+    world.wait(5000)
+    now = (world.now - NOON).total_seconds()
+    world.annotate_retry("again")
+    assert waits_since(world) == now
+
+
+def test_waiting_begins_anew_when_what_has_failed_is_edited() -> None:
+    world = World(adapters=None).settle().finish("fetch/model")
+    world.fail("quantize", FailureClass.INVALID_INPUT).wait(5000)
+    now = (world.now - NOON).total_seconds()
+    world.edit(adapters=None, quantize={"algorithm": "rtn", "groupSize": 64})
+    assert waits_since(world) == now
 
 
 def test_a_stall_does_not_end_the_waiting() -> None:

@@ -57,6 +57,15 @@ def test_job_that_goes_through_is_one_trace() -> None:
     assert (root.start, root.end) == (NOON, job.world.now)
 
 
+def test_first_status_ends_nothing() -> None:
+    """Before it, the API server gives a job the default of its definition."""
+    default = Status.from_body({"observedGeneration": -1})
+    world = World(**NO_SERVING)
+    fresh = replace(world.seen.job, status=default)
+    world.settle()
+    assert list(ended(fresh, world.status, world.now)) == []
+
+
 def test_span_of_an_attempt_says_what_ran_where_and_when() -> None:
     job = Watched(World(**NO_SERVING)).through("fetch/model")
     [span] = job.spans
@@ -96,6 +105,18 @@ def test_job_that_fails_ends_its_trace_with_why() -> None:
     _, root = job.look().spans
     assert root.attributes["olive.outcome"] == "Failed"
     assert root.error.startswith("InvalidInput: fetch/model: it broke")
+
+
+def test_serving_that_ceases_to_answer_for_a_while_does_not_end_its_job_again() -> None:
+    job = Watched(World(adapters=None, evaluate=None)).through("fetch/model", "quantize", "export")
+    job.world.wait(60).roll_out()
+    assert len(job.look().named("OptimizationJob")) == 1
+    told = list(job.spans)
+    job.world.wait(60).scale(1, ready=0)
+    assert job.look().world.status.phase == "Running"
+    job.world.wait(60).scale(1, ready=1)
+    assert job.look().world.status.phase == "Ready"
+    assert job.spans == told
 
 
 def test_retry_begins_another_trace() -> None:

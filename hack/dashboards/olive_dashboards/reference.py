@@ -19,11 +19,11 @@ Written by `python hack/dashboards write` from what the code registers;
 ## Of the operator
 
 At port 8080, `/metrics`, of each of its pods; the one that leads has those of jobs. `job_name` is
-the name of an OptimizationJob: series with it are those of so many jobs as `metrics.jobs` says in
-the chart's values, the latest changed, while they are there; what is zero has none. No label is the
-key of an artifact or the name of a pod. Labels that people choose (`namespace`, `claim`, `stage` by
-its adapter, `product`) are bounded by what there is; of `product`, the counter tells the first 32
-apart, and calls the others `other`.
+the name of an OptimizationJob. Only the latest changed jobs, as many as `metrics.jobs` in the
+chart's values says, have series with it; what is zero has none. No label is the key of an artifact
+or the name of a pod. Labels that people choose (`namespace`, `claim`, `stage` by its adapter,
+`product`) are bounded by what there is; of `product`, the counter tells the first 32 apart, and
+calls the others `other`.
 
 """
 _SERVING = """

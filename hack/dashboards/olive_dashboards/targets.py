@@ -34,12 +34,14 @@ def filled(expr: str, variables: Mapping[str, str]) -> str:
 
 
 def variables(prometheus: Prometheus, job: str = "") -> dict[str, str]:
-    """Of all teams, and of one job: the named one, or the first that has a serving."""
-    known = prometheus.range("group by (namespace, job_name) (olive_job_stage_loss)", 1)
+    """Of all teams, and of one job: the named one, or the first whose training told a loss."""
+    span = f"{round(prometheus.end - prometheus.start)}s"
+    told = f"present_over_time(olive_job_stage_loss[{span}])"
+    known = prometheus.instant(f"group by (namespace, job_name) ({told})")
     names = sorted(f"{s['metric']['namespace']}/{s['metric']['job_name']}" for s in known)
     namespace, _, name = (job or names[0]).partition("/")
     return {
-        "__range": f"{round(prometheus.end - prometheus.start)}s",
+        "__range": span,
         "__rate_interval": "30s",
         "gpu_hour_price": "2.5",
         "namespace": namespace,

@@ -17,11 +17,11 @@ Schema = Mapping[str, Any]
 _BOUNDS: Final = {
     "minimum": "at least {}",
     "maximum": "at most {}",
-    "minLength": "at least {} characters",
+    "minLength": "{} or more characters",
     "maxLength": "at most {} characters",
-    "minItems": "at least {} entries",
+    "minItems": "{} or more entries",
     "maxItems": "at most {} entries",
-    "minProperties": "at least {} fields",
+    "minProperties": "{} or more fields",
     "maxProperties": "at most {} fields",
     "format": "{}",
     "pattern": "matches `{}`",
@@ -104,6 +104,8 @@ def _fields(schema: Schema) -> Mapping[str, Schema]:
 def _type(schema: Schema) -> str:
     if schema.get("x-kubernetes-int-or-string"):
         return "integer or string"
+    if _mixed(schema):
+        return "number or quantity"
     kind = str(schema.get("type", "any"))
     if kind == "array":
         return f"list of {_type(schema['items'])}"
@@ -111,20 +113,28 @@ def _type(schema: Schema) -> str:
     return f"map to {_type(values)}" if isinstance(values, Mapping) else kind
 
 
+def _mixed(schema: Schema) -> bool:
+    """Whether it takes a number or a string: one without a type, with bounds that no other fits."""
+    return "type" not in schema and "pattern" in schema and "maxItems" in schema
+
+
 def _default(schema: Schema) -> str:
     if "default" not in schema:
         return ""
     value = schema["default"]
-    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return '`""`' if value == "" else f"`{value}`"
 
 
 def _limits(schema: Schema) -> Iterator[str]:
     if values := schema.get("enum"):
         yield "one of " + ", ".join(f"`{value}`" for value in values)
     for word, text in _BOUNDS.items():
-        if word in schema:
-            yield text.format(str(schema[word]).replace("|", "\\|"))
-    if schema.get("x-kubernetes-preserve-unknown-fields"):
+        if word in schema and (word == "pattern" or not _mixed(schema)):
+            exclusive = word == "minimum" and schema.get("exclusiveMinimum")
+            yield ("above {}" if exclusive else text).format(str(schema[word]).replace("|", "\\|"))
+    if schema.get("x-kubernetes-preserve-unknown-fields") and not _mixed(schema):
         yield "any fields"
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 from collections.abc import Iterator
@@ -71,6 +72,7 @@ async def serve(settings: config.Config) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told)
     answering = asyncio.create_task(probes.serve())
+    gc.freeze()  # or every now and then all of it is looked through, and each stream stands still
     await main.serve()
     probes.should_exit = True
     await answering

@@ -45,7 +45,7 @@ def stalled(status: Status) -> str:
 def waiting_since(status: Status) -> str:
     """Since when a stage is due and nothing of the job runs; empty if that is not so.
 
-    It is when the job last came to it: began, ended a stage, ceased to be Ready, was resumed.
+    It is when the job last came to it: began, ended a stage, or was set going again.
     """
     runs = any(stage.state == State.RUNNING for stage in status.stages)
     if runs or not any(waits(stage) for stage in status.stages):
@@ -55,15 +55,13 @@ def waiting_since(status: Status) -> str:
 
 
 def _set_going(status: Status) -> str:
-    """When it was last edited or resumed, as far as its conditions tell.
+    """When it last came to work: edited, retried, resumed, or given what it was Stalled for.
 
-    Reconciling changes with Stalled, too, and that ends no waiting.
+    While it is Stalled, that is when it ceased to be Ready: being Stalled ends no waiting.
     """
-    ready, working, stuck = map(status.condition, ("Ready", "Reconciling", "Stalled"))
-    since = ready.lastTransitionTime if ready else ""
-    if working and stuck and working.lastTransitionTime != stuck.lastTransitionTime:
-        since = max(since, working.lastTransitionTime)
-    return since
+    working = status.condition("Reconciling")
+    since = working if working and working.status == "True" else status.condition("Ready")
+    return since.lastTransitionTime if since else ""
 
 
 def changed_at(status: Status) -> str:
