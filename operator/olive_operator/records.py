@@ -90,7 +90,9 @@ def answers_at(body: Body) -> str:
     ready = any(
         c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or []
     )
-    return f"{status['podIP']}:8081" if ready and status.get("podIP") else ""
+    ip = status.get("podIP", "")
+    host = f"[{ip}]" if ":" in ip else ip
+    return f"{host}:8081" if ready and ip else ""
 
 
 def artifact(body: Body) -> ArtifactSeen:

@@ -38,6 +38,15 @@ def test_rules_are_those_that_promtool_has_tested(asked_for: list[Manifest]) -> 
     assert of_kind(asked_for, "PrometheusRule")["spec"] == rules
 
 
+def test_alerts_link_to_where_people_read_on(helm: Helm) -> None:
+    page = "https://docs.example.com/troubleshooting/"
+    how = f"{ALL},metrics.prometheusRule.runbookURL={page}"
+    rules = of_kind(helm.manifests("--set", how), "PrometheusRule")["spec"]
+    alerts = [rule for group in rules["groups"] for rule in group["rules"] if "alert" in rule]
+    links = {rule["alert"]: rule["annotations"]["runbook_url"] for rule in alerts}
+    assert links == {alert: f"{page}#{alert.lower()}" for alert in links}
+
+
 def test_dashboards_are_whole_and_found_by_the_sidecar(asked_for: list[Manifest]) -> None:
     found = [m for m in asked_for if m["metadata"]["labels"].get("grafana_dashboard") == "1"]
     texts = {name: text for manifest in found for name, text in manifest["data"].items()}

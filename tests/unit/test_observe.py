@@ -213,7 +213,12 @@ def test_record_of_a_publication_says_where_the_version_is() -> None:
 
 @pytest.mark.parametrize(
     ("ready", "address", "found"),
-    [("True", "10.0.0.1", "10.0.0.1:8081"), ("False", "10.0.0.1", ""), ("True", "", "")],
+    [
+        ("True", "10.0.0.1", "10.0.0.1:8081"),
+        ("True", "fd00::1", "[fd00::1]:8081"),
+        ("False", "10.0.0.1", ""),
+        ("True", "", ""),
+    ],
 )
 def test_serving_pod_is_asked_only_when_it_answers(ready: str, address: str, found: str) -> None:
     status = {"podIP": address, "conditions": [condition("Ready", ready, "")]}
