@@ -6,6 +6,9 @@ from olive_operator.api.seen import JobSeen
 from olive_operator.api.spec import Spec
 from olive_operator.api.status import Status
 
+UNSEEN = Status(observedGeneration=-1)
+"""The API server's default: of a job that no operator has looked at."""
+
 
 def adapter(name: str, **lora: Any) -> dict[str, Any]:
     """An adapter that is trained on a data set of its own name."""
@@ -31,4 +34,4 @@ def spec(**sections: Any) -> dict[str, Any]:
 def job_seen(body: dict[str, Any], status: Status | None = None, **fields: Any) -> JobSeen:
     """The job ``ml/travel`` with this spec."""
     values = {"namespace": "ml", "name": "travel", "uid": "u1", "generation": 1, **fields}
-    return JobSeen(spec=Spec.from_body(body), status=status or Status(), **values)
+    return JobSeen(spec=Spec.from_body(body), status=status or UNSEEN, **values)

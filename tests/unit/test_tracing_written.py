@@ -34,7 +34,7 @@ class Server:
         return await self.create(manifest) if self._takes else None
 
 
-@pytest.mark.parametrize(("takes", "told"), [(True, [(0, 1)]), (False, [])])
+@pytest.mark.parametrize(("takes", "told"), [(True, [(-1, 1)]), (False, [])])
 async def test_of_a_status_that_was_written(takes: bool, told: list[tuple[int, int]]) -> None:
     found: list[tuple[int, int]] = []
     server: Any = Server(takes)
