@@ -12,6 +12,7 @@ from olive_operator.api.spec import Spec
 
 from .jobs import CUDA, DATA, FULL, WORKFLOW, adapter, job, with_data
 from .kubectl import Kubectl
+from .operators import UNSEEN
 
 CRD = ROOT / "crds" / "optimizationjobs.olive-operator.io.yaml"
 NAME = "optimizationjobs.olive-operator.io"
@@ -279,7 +280,8 @@ def test_any_section_may_be_edited(kubectl: Kubectl, section: str) -> None:
 
 
 def test_status_is_written_apart_from_the_spec(kubectl: Kubectl) -> None:
-    assert "status" not in kubectl.apply({**job(), "status": {"phase": "Ready"}})
+    applied = kubectl.apply({**job(), "status": {"phase": "Ready"}})
+    assert applied["status"] == UNSEEN
     both = '{"spec": {"serve": {}}, "status": {"phase": "Running", "progress": "1/3"}}'
     kubectl("patch", NAME, "travel", "--subresource=status", "--type=merge", f"--patch={both}")
     assert kubectl("get", NAME, "travel", "--output=jsonpath={.status.phase}") == "Running"
