@@ -185,7 +185,7 @@ def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def eventually(what: str, condition: Any, seconds: float = 30) -> Any:
+def eventually(what: str, condition: Any, seconds: float = 120) -> Any:
     """The condition's value as soon as it is true; AssertionError saying what did not come."""
     deadline = time.monotonic() + seconds
     found = condition()
