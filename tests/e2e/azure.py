@@ -67,8 +67,8 @@ def azure(cluster: Cluster, folder: Path) -> Iterator[Azure]:
     try:
         told = _line(process)
         cluster.apply(_config_map(told["ca"]), _service_account())
-        _tell_the_operator(cluster, folder, told["env"])
-        yield Azure(process, told)
+        with _told_to_the_operator(cluster, folder, told["env"]):
+            yield Azure(process, told)
     finally:
         assert process.stdin
         process.stdin.close()
@@ -83,13 +83,23 @@ def _line(process: "subprocess.Popen[str]") -> dict[str, Any]:
     return found
 
 
-def _tell_the_operator(cluster: Cluster, folder: Path, env: dict[str, str]) -> None:
+@contextmanager
+def _told_to_the_operator(cluster: Cluster, folder: Path, env: dict[str, str]) -> Iterator[None]:
+    """Other tests' jobs have no such authority: the release is as it was afterwards."""
     values = folder / "values.json"
     values.write_text(json.dumps({"egress": {"env": env, "caConfigMap": "azure-ca"}}))
-    helm, chart = hack("cluster", "tool", "helm"), ROOT / "charts" / "olive-operator"
-    flags = ["--namespace=olive-system", "--reuse-values", f"--values={values}", "--wait"]
-    where = f"--kubeconfig={cluster.kubeconfig}"
-    subprocess.run([helm, where, "upgrade", "olive-operator", chart, *flags], check=True)
+    where = [f"--kubeconfig={cluster.kubeconfig}", "--namespace=olive-system", "--wait"]
+    helm: list[str | Path] = [hack("cluster", "tool", "helm"), *where]
+    chart: list[str | Path] = [
+        ROOT / "charts" / "olive-operator",
+        "--reuse-values",
+        f"--values={values}",
+    ]
+    subprocess.run([*helm, "upgrade", "olive-operator", *chart], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run([*helm, "rollback", "olive-operator"], check=True)
 
 
 def _config_map(authority: str) -> dict[str, Any]:
