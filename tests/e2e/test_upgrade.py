@@ -163,6 +163,15 @@ def _schemas_of(folder: Path) -> dict[str, Any]:
 
 def _by_name(crds: list[Any]) -> dict[str, Any]:
     return {
-        crd["metadata"]["name"]: {v["name"]: v["schema"] for v in crd["spec"]["versions"]}
+        crd["metadata"]["name"]: {v["name"]: _kept(v["schema"]) for v in crd["spec"]["versions"]}
         for crd in crds
     }
+
+
+def _kept(part: Any) -> Any:
+    """As the API server keeps it: without the key of no value that a release had by mistake."""
+    if isinstance(part, list):
+        return [_kept(each) for each in part]
+    if isinstance(part, dict):
+        return {name: _kept(value) for name, value in part.items() if value is not None}
+    return part
