@@ -1,4 +1,4 @@
-"""Fixtures: the programs of Prometheus, and a server with what was recorded of a run."""
+"""Fixtures: the programs of Prometheus, and a server with what `hack/dashboards run` recorded."""
 
 import shutil
 from collections.abc import Iterator
@@ -8,9 +8,7 @@ import pytest
 from olive_dashboards.prometheus import Prometheus, serving
 from programs import hack
 
-from . import stand_in
-
-RECORDINGS = Path(__file__).with_name("recordings")
+RECORDING = Path(__file__).with_name("recordings") / "demo.om.gz"
 
 
 @pytest.fixture(scope="session")
@@ -22,16 +20,7 @@ def promtool() -> str:
 
 
 @pytest.fixture(scope="session")
-def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """That of a real run, or while there is none, the stand-in."""
-    real = RECORDINGS / "demo.om.gz"
-    if real.exists():
-        return real
-    return stand_in.write(tmp_path_factory.mktemp("recording") / "stand-in.om.gz")
-
-
-@pytest.fixture(scope="session")
-def prometheus(promtool: str, recording: Path) -> Iterator[Prometheus]:
+def prometheus(promtool: str) -> Iterator[Prometheus]:
     """A server that answers queries about the recording."""
-    with serving(recording) as server:
+    with serving(RECORDING) as server:
         yield server

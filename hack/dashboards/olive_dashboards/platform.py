@@ -8,7 +8,7 @@ from olive_dashboards.variables import price, source, teams
 
 _AT = '{namespace=~"$namespace"}'
 _GPU_HOURS = f"(increase(olive_gpu_seconds_total{_AT}[$__range])) / 3600"
-_WORKS = "and on (job, instance) olive_leading"
+_WORKS = "and on (job, instance) olive_leading == 1"
 
 
 def platform() -> Dashboard:
@@ -52,7 +52,10 @@ def _jobs() -> Row:
                 ("sum(olive_leading)", ""),
             ),
             number(
-                "Jobs due", "For a pass of the operator.", "short", ("sum(olive_queue_depth)", "")
+                "Jobs due",
+                "For a pass of the operator.",
+                "short",
+                (f"sum(olive_queue_depth {_WORKS})", ""),
             ),
             lines(
                 "Jobs by phase",

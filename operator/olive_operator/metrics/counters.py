@@ -41,7 +41,9 @@ RECONCILE_ERRORS = Counter("olive_reconcile_errors_total", "Passes that ended wi
 QUEUE_SECONDS = Histogram(
     "olive_queue_wait_seconds", "How long a job waits for its pass.", buckets=_FAST_BUCKETS
 )
-QUEUE_DEPTH = Gauge("olive_queue_depth", "Jobs that are due and not being looked at.")
+QUEUE_DEPTH = Gauge(
+    "olive_queue_depth", "Jobs that are due and not being looked at; on standby, all."
+)
 RELISTS = Counter(
     "olive_watch_relists_total", "Watches that had to begin anew with a list.", ["kind"]
 )
