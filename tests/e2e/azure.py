@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from programs import ROOT, hack
+from programs import ROOT
 
 from .cluster import Cluster
+from .release import Release
 
 MACHINE = "10.245.0.1"
 """Where hack/cluster has the machine, as pods see it."""
@@ -86,20 +87,15 @@ def _line(process: "subprocess.Popen[str]") -> dict[str, Any]:
 @contextmanager
 def _told_to_the_operator(cluster: Cluster, folder: Path, env: dict[str, str]) -> Iterator[None]:
     """Other tests' jobs have no such authority: the release is as it was afterwards."""
-    values = folder / "values.json"
+    release, chart = Release.at(cluster.kubeconfig), ROOT / "charts" / "olive-operator"
+    before, values = folder / "before.json", folder / "values.json"
+    before.write_text(json.dumps(release.values()))
     values.write_text(json.dumps({"egress": {"env": env, "caConfigMap": "azure-ca"}}))
-    where = [f"--kubeconfig={cluster.kubeconfig}", "--namespace=olive-system", "--wait"]
-    helm: list[str | Path] = [hack("cluster", "tool", "helm"), *where]
-    chart: list[str | Path] = [
-        ROOT / "charts" / "olive-operator",
-        "--reuse-values",
-        f"--values={values}",
-    ]
-    subprocess.run([*helm, "upgrade", "olive-operator", *chart], check=True)
+    release.upgrade(chart, f"--values={values}")
     try:
         yield
     finally:
-        subprocess.run([*helm, "rollback", "olive-operator"], check=True)
+        release.put(chart, before)
 
 
 def _config_map(authority: str) -> dict[str, Any]:
