@@ -30,7 +30,7 @@ images: ## build the images
 .PHONY: check check-style check-types check-types-stage check-types-serve check-imports check-tests format
 TYPED_TESTS := $(addprefix tests/,unit builders golden apiserver chaos chart cli docs gitops monitoring run e2e)
 CHECKS := check-style check-types check-types-stage check-types-serve check-imports check-tests
-check: $(ENVIRONMENTS) ## style, types, import layers and the quick tests: the gate, under a minute
+check: $(ENVIRONMENTS) ## style, types, import layers and the quick tests: the gate, two minutes
 	@$(MAKE) -j2 --keep-going --output-sync=target $(CHECKS)
 check-style:
 	@$(PY) -m ruff check .
@@ -130,11 +130,8 @@ clean: ## remove environments and results; the caches in ~/.cache/olive-operator
 images/serve/.venv/.synced: images/serve/pyproject.toml images/serve/uv.lock $(wildcard images/serve/native/*) | $(UV)
 	@echo "environment: images/serve"; $(UV) sync --frozen --quiet --python $(PYTHON) --project images/serve
 	@images/serve/native/build images/serve/.venv/lib/lora_add.so; touch $@
-images/%/.venv/.synced hack/%/.venv/.synced: DIR = $(@:%/.venv/.synced=%)
-images/%/.venv/.synced: images/%/pyproject.toml images/%/uv.lock | $(UV)
-	@echo "environment: $(DIR)"; $(UV) sync --frozen --quiet --python $(PYTHON) --project $(DIR); touch $@
-hack/%/.venv/.synced: hack/%/pyproject.toml hack/%/uv.lock | $(UV)
-	@echo "environment: $(DIR)"; $(UV) sync --frozen --quiet --python $(PYTHON) --project $(DIR); touch $@
+%/.venv/.synced: %/pyproject.toml %/uv.lock | $(UV)
+	@echo "environment: $*"; $(UV) sync --frozen --quiet --python $(PYTHON) --project $*; touch $@
 $(CURDIR)/.build/tools/bin/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	    || { echo "error: $(PYTHON) is older than 3.11; set PYTHON to a newer one" >&2; exit 1; }

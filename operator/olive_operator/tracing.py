@@ -73,7 +73,7 @@ def _attempt(
 ) -> Span:
     end = instant(stage.finishedAt) if stage.finishedAt else at
     start = instant(stage.startedAt) if stage.startedAt else end - timedelta(seconds=stage.seconds)
-    kind, failed = stage.name.partition("/")[0], failure_since(last, stage)
+    kind, failed = stage.kind, failure_since(last, stage)
     done = "Succeeded" if stage.state == State.SUCCEEDED else WITHDRAWN
     attributes: dict[str, str | int | float] = {
         **told,

@@ -1,7 +1,6 @@
 """What surrounds the code: workflows, forms and configurations are what their readers take."""
 
 import json
-import os
 import re
 import subprocess
 import tomllib
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from programs import ROOT
+from programs import ROOT, hack
 
 GITHUB = ROOT / ".github"
 WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yaml"))
@@ -23,21 +22,8 @@ RULES = re.findall(r"^([a-z][a-z0-9 -]*):", (ROOT / "Makefile").read_text(), re.
 TARGETS = {name for rule in RULES for name in rule.split()}
 
 
-def run(*command: str | Path, **variables: str) -> "subprocess.CompletedProcess[str]":
-    environment = {**os.environ, **variables}
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
-
-
-@pytest.fixture(scope="module")
-def actionlint() -> Path:
-    """Built from the Go module proxy, as the lock beside it says."""
-    program = ROOT / ".build" / "tools" / "actionlint"
-    module = ROOT / "hack" / "docs" / "actionlint"
-    package = "github.com/rhysd/actionlint/cmd/actionlint"
-    command = ("go", "build", "-C", module, "-mod=readonly", "-o", program, package)
-    built = run(*command, CGO_ENABLED="0", GOFLAGS="")
-    assert built.returncode == 0, built.stderr
-    return program
+def run(*command: str | Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize("schema", SCHEMAS)
@@ -48,7 +34,8 @@ def test_files_are_as_their_schema_says(schema: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_workflows_pass_their_linter(actionlint: Path) -> None:
+def test_workflows_pass_their_linter() -> None:
+    actionlint = hack("cluster", "tool", "actionlint")
     done = run(actionlint, "-shellcheck=", "-pyflakes=", *WORKFLOWS)
     assert done.returncode == 0, done.stdout
 

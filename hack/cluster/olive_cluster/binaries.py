@@ -128,6 +128,7 @@ MODULES_BUILT = (
         "github.com/distribution/distribution/v3",
         ("github.com/distribution/distribution/v3/version.version={version}",),
     ),
+    Module("actionlint", {"actionlint": "github.com/rhysd/actionlint/cmd/actionlint"}),
     Module("kubeconform", {"kubeconform": "github.com/yannh/kubeconform/cmd/kubeconform"}),
     Module("kube-score", {"kube-score": "github.com/zegl/kube-score/cmd/kube-score"}),
     Module("../../tests/gitops/judge", {"gitops-judge": "."}),

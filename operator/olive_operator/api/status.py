@@ -71,6 +71,11 @@ class StageStatus:
     lastFailure: str = ""
 
     @property
+    def kind(self) -> str:
+        """The stage's kind: what its name begins with."""
+        return self.name.partition("/")[0]
+
+    @property
     def missed_gate(self) -> bool:
         """It was measured, and what was measured holds its adapter (or the base) back."""
         return self.state == State.SUCCEEDED and self.reason == GATE_FAILED

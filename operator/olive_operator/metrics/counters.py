@@ -77,7 +77,7 @@ def count(job: JobSeen, after: Status) -> None:
     GPU_SECONDS.labels(job.namespace, _counted(product(job.spec))).inc(spent)
     for stage in after.stages:
         last = before.stage_named(stage.name)
-        kind = stage.name.partition("/")[0]
+        kind = stage.kind
         was = last.state if last and last.address == stage.address else None
         if stage.state == State.SUCCEEDED and was != State.SUCCEEDED:
             if stage.cached:

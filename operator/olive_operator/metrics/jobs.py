@@ -52,7 +52,7 @@ class _Look:
         if since := waiting_since(status):
             self._waits[place] = min(since, self._waits.get(place, since))
         for stage in status.stages:
-            self._stages[place, stage.name.partition("/")[0], stage.state] += 1
+            self._stages[place, stage.kind, stage.state] += 1
             if stage.state == State.RUNNING:
                 self._running(job, stage)
             elif stage.state == State.PENDING and waits(stage):
