@@ -31,7 +31,7 @@ from olive_operator.scheduling.queue import Queue
 from olive_operator.watch.cache import Cache, JobKey
 from olive_operator.watch.informer import Watcher
 from olive_operator.watch.jobs import Jobs, in_cluster
-from olive_operator.watch.kinds import watched
+from olive_operator.watch.kinds import TELL_WHAT_IS_DONE, watched
 
 log = logging.getLogger("olive.startup")
 
@@ -75,18 +75,20 @@ async def run(config: Config, liveness: str | None) -> None:
             stores.sizes,
         ):
             prometheus_client.REGISTRY.register(collector)
+        queue.hold(True)
+
+        def turned() -> None:
+            """Nobody begins anything while some of what was done may not be known."""
+            told_of = (w.follows.is_set() for w in watchers if w.kind.name in TELL_WHAT_IS_DONE)
+            queue.hold(not all(told_of))
+
         watchers = [
-            Watcher(server, kind, where, cache, poke, jobs.doubt)
+            Watcher(server, kind, where, cache, poke, jobs.doubt, turned)
             for kind in watched(config.gatewayAPI)
             for where in config.namespaces or ("",)
         ]
-
-        async def following() -> None:
-            for watcher in watchers:
-                await watcher.follows.wait()
-
         async with _watching([jobs, *watchers], told) as listed:
-            await _work(leader, reconciler, stores, listed, following, told)
+            await _work(leader, reconciler, stores, listed, told)
 
 
 @asynccontextmanager
@@ -136,13 +138,9 @@ async def _work(
     reconciler: Reconciler,
     stores: Stores,
     listed: Wait,
-    following: Wait,
     told: asyncio.Event,
 ) -> None:
-    """Work while the Lease is ours; when told to stop, end what is under way and give it back.
-
-    Who takes over while a watch is broken may know less than who led before: it waits for them.
-    """
+    """Work while the Lease is ours; when told to stop, end what is under way and give it back."""
     stop = asyncio.create_task(told.wait())
     for first, then in ((listed, "everything is listed"), (leader.take, "leading")):
         task = asyncio.create_task(first())
@@ -156,9 +154,6 @@ async def _work(
         log.info(then)
     metrics.LEADING.set(1)
     keeping = asyncio.create_task(leader.keep())
-    follows = asyncio.create_task(following())
-    await asyncio.wait({follows, keeping, stop}, return_when=asyncio.FIRST_COMPLETED)
-    follows.cancel()
     passes = asyncio.create_task(reconciler.run())
     upkeep = asyncio.create_task(stores.run())
     await asyncio.wait({passes, keeping, stop}, return_when=asyncio.FIRST_COMPLETED)

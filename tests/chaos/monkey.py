@@ -66,7 +66,7 @@ class Monkey:
         back = self._back_in_time(age, until, snapshot)
         while time.monotonic() < until:
             next(back)
-            self._keep_running()
+            self.keep_running()
             name = self._draw.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
             with suppress(client.ApiException, HTTPError):
                 self.faults[name] += faults[name]()
@@ -80,7 +80,7 @@ class Monkey:
         # Kubernetes' garbage collector may have missed for good what was deleted while the API
         # server came and went (kubernetes/kubernetes#60037, #101740): it looks anew.
         self._restart("controller-manager")
-        self._keep_running()
+        self.keep_running()
         for job in all_of(self._jobs):
             name, status = job["metadata"]["name"], job.get("status", {})
             failed = [s for s in status.get("stages", []) if s["state"] == "Failed"]
@@ -93,6 +93,12 @@ class Monkey:
             if any(s.get("retryAt") or s in failed for s in status.get("stages", [])):
                 patch = {"metadata": {"annotations": {labels.RETRY: "it is calm"}}}
                 self._jobs.custom.patch_namespaced_custom_object(*where(self._jobs), name, patch)
+
+    def keep_running(self) -> None:
+        """An operator that ends is started again, as a pod would be."""
+        for operator in self._operators:
+            if not operator.runs:
+                operator.start()
 
     def _back_in_time(self, age: float, until: float, snapshot: Path) -> Iterator[None]:
         while time.monotonic() + 1.5 * age < until:
@@ -197,12 +203,6 @@ class Monkey:
         return bool(hit)
 
     # How they are brought about
-
-    def _keep_running(self) -> None:
-        """An operator that ends is started again, as a pod would be."""
-        for operator in self._operators:
-            if not operator.runs:
-                operator.start()
 
     def _one(self) -> str:
         name: str = self._draw.choice([job["metadata"]["name"] for job in all_of(self._jobs)])

@@ -86,10 +86,10 @@ class Nodes(StandInNode):
     def _collect(self, pod: str, ended: bool) -> None:
         target = {"type": "DisruptionTarget", "status": "True", "reason": "DeletionByPodGC"}
         body = {"status": {"phase": "Failed", "conditions": [target]}}
-        with suppress(client.ApiException):
-            if not ended:
-                self._core.patch_namespaced_pod_status(pod, self._namespace, body)
-            self._core.delete_namespaced_pod(pod, self._namespace, grace_period_seconds=0)
+        where = pod, self._namespace
+        if not ended:
+            self._asked(lambda: self._core.patch_namespaced_pod_status(*where, body))
+        self._asked(lambda: self._core.delete_namespaced_pod(*where, grace_period_seconds=0))
 
     def _run(self) -> None:
         while not self._stop.wait(0.01):

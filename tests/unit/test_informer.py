@@ -306,3 +306,22 @@ async def test_it_follows_only_while_the_server_has_taken_its_watch() -> None:
         gate.set()
         await watcher.follows.wait()
         running.cancel()
+
+
+async def test_a_watch_that_begins_too_late_is_taken_but_not_followed() -> None:
+    """Else what came to be before the list would look as if it were not there."""
+    too_late, hangs = watched(told(410)), watched(then="hangs")
+    turns: list[set[str]] = []
+    script = [listed(1), too_late, listed(9, claim("data", 5)), hangs]
+    async with scripted(script) as (found, server), asyncio.timeout(20):
+
+        def turned() -> None:
+            turns.append(set(found.claims()))
+
+        watcher = Watcher(server, CLAIM, "", found.cache, found.poke, turned=turned)
+        running = asyncio.create_task(watcher.run())
+        await watcher.follows.wait()
+        running.cancel()
+        await asyncio.wait({running})
+    assert not watcher.follows.is_set()
+    assert turns == [{"data"}, {"data"}]  # it begins, and it ends

@@ -87,6 +87,34 @@ async def test_kopf_that_ends_with_an_error_is_begun_again(
     assert len(begun) == 3
 
 
+async def test_kopf_that_is_ended_in_the_middle_of_an_event_leaves_no_traceback(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    inside, told = asyncio.Event(), asyncio.get_running_loop()
+
+    @asynccontextmanager
+    async def stubborn() -> AsyncIterator[None]:
+        with suppress(GeneratorExit):
+            yield
+        yield
+
+    async def watch() -> AsyncIterator[int]:
+        async with stubborn():
+            yield 1
+
+    async def operator(**_: Any) -> None:
+        watching.append(watch())
+        await anext(watching[0])
+        told.call_soon_threadsafe(inside.set)
+        await asyncio.Event().wait()
+
+    watching: list[AsyncIterator[int]] = []
+    monkeypatch.setattr(kopf, "operator", operator)
+    async with watched.runs():
+        await inside.wait()
+    assert not [r.message for r in caplog.records if r.name == "asyncio"]
+
+
 async def test_jobs_come_change_and_go(watched: Watched) -> None:
     take = watched.jobs._take
     take("ADDED", body(5))

@@ -54,6 +54,30 @@ async def test_key_that_is_poked_while_worked_on_comes_again_when_that_is_done()
     assert await taken(queue) == "a"
 
 
+async def test_nothing_comes_while_the_queue_is_held_and_nothing_is_lost() -> None:
+    queue: Queue[str] = Queue()
+    queue.hold(True)
+    workers = [asyncio.create_task(taken(queue)) for _ in range(2)]
+    await asyncio.sleep(0)
+    queue.add("a")
+    queue.add("b")
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert (len(queue), [w.done() for w in workers]) == (2, [False, False])
+    queue.hold(False)
+    assert sorted(await asyncio.gather(*workers)) == ["a", "b"]
+
+
+async def test_who_waits_at_a_held_queue_is_told_when_it_is_closed() -> None:
+    queue: Queue[str] = Queue()
+    queue.hold(True)
+    queue.add("a")
+    worker = asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    queue.close()
+    assert await worker is None
+
+
 async def test_key_for_later_comes_when_its_time_has_come() -> None:
     clock = Clock()
     queue: Queue[str] = Queue(clock)

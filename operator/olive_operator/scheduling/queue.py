@@ -29,7 +29,7 @@ class Queue(Generic[K]):
         self._again: dict[K, float] = {}
         self._idle: deque[asyncio.Future[None]] = deque()
         self._alarm: asyncio.TimerHandle | None = None
-        self._closed = False
+        self._closed = self._held = False
         self._count = 0
 
     def __len__(self) -> int:
@@ -68,7 +68,7 @@ class Queue(Generic[K]):
         """
         while not self._closed:
             self._ripen()
-            for key, since in self._due.items():
+            for key, since in () if self._held else self._due.items():
                 del self._due[key]
                 self._at.pop(key, None)
                 self._working.add(key)
@@ -95,6 +95,10 @@ class Queue(Generic[K]):
                 woken.set_result(None)
                 return
 
+    def _wake_all(self) -> None:
+        while self._idle:
+            self._wake()
+
     def done(self, key: K) -> None:
         """The work on a key is over; if it was poked meanwhile, it is due again."""
         self._working.discard(key)
@@ -103,13 +107,18 @@ class Queue(Generic[K]):
             self._due[key] = since
             self._wake()
 
+    def hold(self, held: bool) -> None:
+        """As long as it is held, no key comes; what is due stays so."""
+        self._held = held
+        if not held:
+            self._wake_all()
+
     def close(self) -> None:
         """No key comes any more."""
         self._closed = True
         if self._alarm:
             self._alarm.cancel()
-        while self._idle:
-            self._wake()
+        self._wake_all()
 
     def _set_alarm(self) -> None:
         """At the time of what is due first of what is due later."""

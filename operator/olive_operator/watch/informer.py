@@ -26,6 +26,9 @@ _SHORTEST_WATCH = 300
 """Seconds after which the server ends a watch; up to twice that, so that not all end at once."""
 _SILENCE = 80.0
 """Seconds without a line after which a watch is taken for dead: bookmarks come every 60."""
+_TAKEN = 0.25
+"""Seconds after which a watch that was taken goes on: one that begins too late is taken, and ended
+with its first line."""
 
 _CALM = 1.0
 """Seconds that news may wait for more of their kind: a pod comes to run in five steps."""
@@ -49,7 +52,8 @@ class Watcher:
     """Keeps the cache's records of a kind, in one namespace or (if empty) in all of them.
 
     ``broken`` is called when the watch could not go on where it was. ``listed`` is set once the
-    cache has had them all, ``follows`` as long as changes are told.
+    cache has had them all, ``follows`` as long as changes are told; ``turned`` is called whenever
+    that begins or ends.
     """
 
     def __init__(
@@ -60,9 +64,10 @@ class Watcher:
         cache: Cache,
         poke: Poke,
         broken: Callable[[], None] = lambda: None,
+        turned: Callable[[], None] = lambda: None,
     ) -> None:
-        self._server, self._kind, self._namespace = server, kind, namespace
-        self._cache, self._poke, self._broken = cache, poke, broken
+        self._server, self.kind, self._namespace = server, kind, namespace
+        self._cache, self._poke, self._broken, self._turned = cache, poke, broken, turned
         self._version = 0
         self._backoff = Backoff(0.2, 30)
         self.listed, self.follows = asyncio.Event(), asyncio.Event()
@@ -73,14 +78,14 @@ class Watcher:
             try:
                 if not self._version:
                     self._version = await list_all(
-                        self._server, self._kind, self._namespace, self._cache, self._poke
+                        self._server, self.kind, self._namespace, self._cache, self._poke
                     )
                     self.listed.set()
                 await self._watch()
             except GoneError:
                 self._version = 0
                 self._broken()
-                metrics.RELISTS.labels(self._kind.name).inc()
+                metrics.RELISTS.labels(self.kind.name).inc()
                 await asyncio.sleep(self._backoff.next())
             except (ApiError, ValueError) as error:
                 await self._wait(error)
@@ -88,7 +93,7 @@ class Watcher:
     async def _wait(self, error: ApiError | ValueError) -> None:
         """One line when it begins to fail, not one for every try."""
         level = logging.DEBUG if self._backoff.failures else logging.WARNING
-        log.log(level, "watching %s: %s; trying on", self._kind.collection(self._namespace), error)
+        log.log(level, "watching %s: %s; trying on", self.kind.collection(self._namespace), error)
         asked = error.retry_after if isinstance(error, ApiError) else 0.0
         await asyncio.sleep(self._backoff.next(asked))
 
@@ -96,19 +101,24 @@ class Watcher:
         """The changes since the last one, until the server ends the watch."""
         seconds = random.randint(_SHORTEST_WATCH, 2 * _SHORTEST_WATCH)  # noqa: S311
         query = [
-            *_selected(self._kind),
+            *_selected(self.kind),
             ("watch", "true"),
             ("allowWatchBookmarks", "true"),
             ("resourceVersion", str(self._version)),
             ("timeoutSeconds", str(seconds)),
         ]
-        path = self._kind.collection(self._namespace)
-        accept = _accept(self._kind, "PartialObjectMetadata")
-        came = False
+        path = self.kind.collection(self._namespace)
+        accept = _accept(self.kind, "PartialObjectMetadata")
+        came, taken = False, list[asyncio.TimerHandle]()
+
+        def opened() -> None:
+            taken.append(asyncio.get_running_loop().call_later(_TAKEN, self._turn, True))
+
         try:
-            events = self._server.stream(path, query, accept, _SILENCE, self.follows.set)
+            events = self._server.stream(path, query, accept, _SILENCE, opened)
             async for event in events:
                 self._take(event)
+                self._turn(True)
                 came = True
                 self._backoff.reset()
         except ApiError as error:
@@ -116,16 +126,27 @@ class Watcher:
                 raise GoneError from error
             raise
         finally:
-            self.follows.clear()
+            for handle in taken:
+                handle.cancel()
+            self._turn(False)
         if not came:
             # A server that ends every watch at once must not be asked again at once.
             await asyncio.sleep(self._backoff.next())
+
+    def _turn(self, follows: bool) -> None:
+        if follows == self.follows.is_set():
+            return
+        if follows:
+            self.follows.set()
+        else:
+            self.follows.clear()
+        self._turned()
 
     def _take(self, event: Body) -> None:
         what, body = event["type"], event["object"]
         if what == "ERROR":
             raise ApiError.told(body)
-        name, scope, version = self._kind.name, self._namespace, version_of(body)
+        name, scope, version = self.kind.name, self._namespace, version_of(body)
         if what == "DELETED":
             self._poke(self._cache.drop(name, key_of(body), version))
         elif what != "BOOKMARK":
@@ -134,7 +155,7 @@ class Watcher:
         self._version = version
 
     def _put(self, body: Body) -> None:
-        put(self._kind, body, self._cache, self._poke)
+        put(self.kind, body, self._cache, self._poke)
 
 
 async def list_all(server: ApiServer, kind: Kind, namespace: str, cache: Cache, poke: Poke) -> int:

@@ -139,8 +139,10 @@ class Jobs:
             self._ended.wait(backoff.next())
 
     async def _operator(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(_told_of_error)
         if task := asyncio.current_task():
-            self._kopf = asyncio.get_running_loop(), task
+            self._kopf = loop, task
         if self._ended.is_set():
             return
         self._loop.call_soon_threadsafe(self.doubt)
@@ -167,6 +169,14 @@ class Jobs:
     def _alive(self) -> bool:
         """Whether the loop in which the work is done still turns."""
         return time.monotonic() - self._beat < _STUCK_SECONDS
+
+
+def _told_of_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """kopf's watch, where it ends in the middle of an event, complains of being closed. It is."""
+    if "asyncgen" in context:
+        log.debug("kopf's loop ends: %s: %s", context["message"], context.get("exception"))
+    else:
+        loop.default_exception_handler(context)
 
 
 class NoSuchKindError(Exception):
