@@ -129,7 +129,7 @@ clean: ## remove environments and results; the caches in ~/.cache/olive-operator
 	@echo "environment: ."; $(UV) sync --frozen --quiet --python $(PYTHON); touch $@
 images/serve/.venv/.synced: images/serve/pyproject.toml images/serve/uv.lock $(wildcard images/serve/native/*) | $(UV)
 	@echo "environment: images/serve"; $(UV) sync --frozen --quiet --python $(PYTHON) --project images/serve
-	@images/serve/native/build images/serve/.venv/lib/lora_add.so; touch $@
+	@images/serve/native/build images/serve/.venv/lib/olive_ops.so; touch $@
 %/.venv/.synced: %/pyproject.toml %/uv.lock | $(UV)
 	@echo "environment: $*"; $(UV) sync --frozen --quiet --python $(PYTHON) --project $*; touch $@
 $(CURDIR)/.build/tools/bin/uv:

@@ -23,6 +23,7 @@ from tokenizers import Tokenizer
 from olive_serve.engine import GenerationRequest
 from olive_serve.messages import Event, Finished, Started, Token
 from olive_serve.sampling_params import SamplingParams
+from olive_serve.worker import native
 from olive_serve.worker.engine import BatchEngine
 
 BOUND: Final = 0.01
@@ -152,8 +153,14 @@ def test_float_activations_give_genais_tokens_one_for_one(tmp_path: Path, seed: 
     assert all(len(w.tokens) == w.limit or w.tokens[-1] == random_model.VOCAB - 1 for w in whole)
 
 
+@pytest.mark.parametrize("own_products", [False, True], ids=["ONNX Runtime's", "ours"])
 @pytest.mark.parametrize("seed", range(3))
-def test_int8_activations_give_tokens_that_genai_finds_as_likely(tmp_path: Path, seed: int) -> None:
+def test_int8_activations_give_tokens_that_genai_finds_as_likely(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, own_products: bool
+) -> None:
+    if own_products and not native.multiplies():
+        pytest.skip("this processor has no AVX-512 VNNI")
+    monkeypatch.setattr(native, "multiplies", lambda: own_products)
     folder = random_model.write(tmp_path / "m", accuracy=INT8_ACTIVATIONS, adapters=RANKS)
     wanted, reference = mix(seed, 30), Reference(folder)
     answer(engine_of(folder), wanted)

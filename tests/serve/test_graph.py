@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 import random_model
-from random_model import HIDDEN, INNER, INT8_ACTIVATIONS, LAYERS
+from random_model import FLOAT_ACTIVATIONS, HIDDEN, INNER, INT8_ACTIVATIONS, LAYERS, VOCAB
 
 from olive_serve.worker.graph import BatchGraph, GraphRefused, batchable
 
@@ -15,7 +15,7 @@ from olive_serve.worker.graph import BatchGraph, GraphRefused, batchable
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> BatchGraph:
     folder = random_model.write(tmp_path_factory.mktemp("m") / "m", accuracy=INT8_ACTIVATIONS)
-    return batchable(folder / "model.onnx")
+    return batchable(folder / "model.onnx", own_products=False)
 
 
 def test_products_of_one_input_are_one(made: BatchGraph) -> None:
@@ -55,4 +55,32 @@ def test_a_graph_of_another_kind_is_refused(tmp_path: Path) -> None:
     graph = onnx.helper.make_graph([], "g", [value], [value])
     onnx.save(onnx.helper.make_model(graph), str(tmp_path / "model.onnx"))
     with pytest.raises(GraphRefused, match="logits"):
-        batchable(tmp_path / "model.onnx")
+        batchable(tmp_path / "model.onnx", own_products=False)
+
+
+def products(folder: Path) -> Counter[str]:
+    """How many there are in each domain."""
+    made = batchable(folder / "model.onnx", own_products=True)
+    found = onnx.load_from_string(made.onnx).graph
+    named = {tensor.name for tensor in found.initializer}
+    assert made.weights.keys() <= named, "ONNX Runtime is given no weights that it does not know"
+    return Counter(node.domain for node in found.node if node.op_type == "MatMulNBits")
+
+
+def test_products_with_int8_activations_are_ours(tmp_path: Path) -> None:
+    folder = random_model.write(tmp_path / "m", accuracy=INT8_ACTIVATIONS)
+    assert products(folder) == {"olive": 4 * LAYERS + 1}
+
+
+def test_products_with_float_activations_stay_onnx_runtimes(tmp_path: Path) -> None:
+    folder = random_model.write(tmp_path / "m", accuracy=FLOAT_ACTIVATIONS)
+    assert products(folder) == {"com.microsoft": 4 * LAYERS + 1}
+
+
+@pytest.mark.parametrize("outputs", [VOCAB - 8, VOCAB])
+def test_a_head_whose_width_fills_no_vector_stays_onnx_runtimes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outputs: int
+) -> None:
+    monkeypatch.setattr(random_model, "VOCAB", outputs)
+    folder = random_model.write(tmp_path / "m", accuracy=INT8_ACTIVATIONS)
+    assert products(folder)["com.microsoft"] == (0 if outputs == VOCAB else 1)

@@ -13,9 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ort_abi.h"
-
-#define EXPORTED __attribute__((visibility("default")))
+#include "kernel.h"
 
 enum { LANES = 16, TOKENS = 8, MAX_SITES = 4, FEW = 64 };
 
@@ -127,33 +125,6 @@ static size_t blocks_of(const int32_t *adapters, int64_t rows, int64_t tokens, B
   return count;
 }
 
-/* Ends with the status of a call that failed. */
-#define TRY(call) \
-  do { \
-    OrtStatus *failed_ = (call); \
-    if (failed_) return failed_; \
-  } while (0)
-
-static OrtStatus *refuse(const OrtApi *api, const char *why) {
-  enum { INVALID_ARGUMENT = 2 };
-  return ort_create_status(api)(INVALID_ARGUMENT, why);
-}
-
-static OrtStatus *read_input(
-    const OrtApi *api, OrtKernelContext *context, size_t index, size_t rank, void **data, int64_t *shape) {
-  const OrtValue *value;
-  OrtTensorTypeAndShapeInfo *info;
-  size_t count = 0;
-  TRY(ort_input(api)(context, index, &value));
-  TRY(ort_tensor_data(api)((OrtValue *)value, data));
-  TRY(ort_shape(api)(value, &info));
-  OrtStatus *failed = ort_dimension_count(api)(info, &count);
-  if (!failed && count == rank) failed = ort_dimensions(api)(info, shape, rank);
-  ort_release_shape(api)(info);
-  if (failed || count == rank) return failed;
-  return refuse(api, "LoraAdd: an input has not the number of dimensions that it must have");
-}
-
 static OrtStatus *compute(void *state, OrtKernelContext *context) {
   const Kernel *kernel = state;
   const OrtApi *api = kernel->api;
@@ -213,7 +184,7 @@ static size_t in_place(int **input, int **output) {
 }
 static void keep(int *input, int *output) {}
 
-static const OrtCustomOp lora_add = {
+const OrtCustomOp lora_add = {
     .version = ORT_ABI_VERSION,
     .GetName = name,
     .GetExecutionProviderType = provider,
@@ -232,14 +203,6 @@ static const OrtCustomOp lora_add = {
     .GetMayInplace = in_place,
     .ReleaseMayInplace = keep,
 };
-
-EXPORTED OrtStatus *RegisterCustomOps(OrtSessionOptions *options, const OrtApiBase *base) {
-  const OrtApi *api = base->GetApi(ORT_ABI_VERSION);
-  OrtCustomOpDomain *domain;
-  TRY(ort_create_domain(api)("olive", &domain));
-  TRY(ort_domain_add(api)(domain, &lora_add));
-  return ort_add_domain(api)(options, domain);
-}
 
 /* What Python calls. Never for an adapter that a running session uses. */
 

@@ -23,7 +23,7 @@ typedef struct {
   const char *(*GetVersionString)(void);
 } OrtApiBase;
 
-enum { ORT_ABI_VERSION = 18, ORT_FLOAT = 1, ORT_INT32 = 6 };
+enum { ORT_ABI_VERSION = 18, ORT_FLOAT = 1, ORT_UINT8 = 2, ORT_INT32 = 6 };
 
 typedef struct OrtCustomOp OrtCustomOp;
 struct OrtCustomOp {

@@ -140,6 +140,7 @@ def main() -> None:
     except Exception as error:
         os.write(events, to_line(NotLoaded(f"the model does not load: {error}")))
         sys.exit(1)
+    gc.collect()  # the graph as it was made ready
     gc.freeze()  # or now and then all of it is looked through, and every answer stands still
     with suppress(BrokenPipeError):  # the server is gone
         Worker(engine, sys.stdin.fileno(), events).run()

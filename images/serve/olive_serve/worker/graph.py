@@ -1,13 +1,14 @@
 """The exported graph, made ready for batches whose rows differ in length and adapter.
 
-Done in memory at every start; the export stays what any ONNX Runtime can run. No number of the
-base changes:
+Done in memory at every start; the export stays what any ONNX Runtime can run. No step of
+the base's arithmetic changes:
 
 - The MatMul, MatMul and Add of a LoRA beside a projection become one LoraAdd, an operator of ours
   that takes each row's own adapter (native/lora_add.c). The adapters are no inputs any more.
 - How long each row is comes from two inputs, instead of from a mask that grows with every token.
 - Logits are computed for the last position of each row alone.
 - Products of the same input are one (fusion.py).
+- Products of int4 and int8 weights are ours, where the processor can run them (packing.py).
 """
 
 from dataclasses import dataclass
@@ -18,8 +19,8 @@ import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from olive_serve.worker.fusion import Weights, fuse
+from olive_serve.worker.packing import DOMAIN, pack
 
-DOMAIN: Final = "olive"
 ADAPTERS: Final = "adapters"
 """Input, int32 (rows): the adapter of each row, or -1."""
 PAST_LENGTHS: Final = "seqlens_k"
@@ -56,8 +57,11 @@ class BatchGraph:
     vocabulary: int
 
 
-def batchable(file: Path) -> BatchGraph:
-    """Rewrite the graph in ``file``. Raises GraphRefused."""
+def batchable(file: Path, *, own_products: bool) -> BatchGraph:
+    """Rewrite the graph in ``file``; ``own_products``: the processor can run our MatMulNBits.
+
+    Raises GraphRefused.
+    """
     model = ir.load(file)
     graph = model.graph
     logits = next((o for o in graph.outputs if o.name == "logits"), None)
@@ -69,6 +73,8 @@ def batchable(file: Path) -> BatchGraph:
     _last_logits(graph)
     weights = fuse(graph)
     RemoveUnusedNodesPass()(model)
+    if own_products:
+        pack(graph, weights)
     _drop_unused_inputs(graph)
     model.opset_imports[DOMAIN] = 1
     return BatchGraph(ir.to_proto(model).SerializeToString(), weights, sites, vocabulary)

@@ -3,8 +3,6 @@
 The library has one table for the whole process: an engine has one model.
 """
 
-import ctypes
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -13,14 +11,11 @@ import numpy as np
 import onnxruntime as ort
 
 from olive_serve.engine import AdapterRefused
+from olive_serve.worker import native
 from olive_serve.worker.graph import LoraSite
 
-LIBRARY: Final = Path(sys.prefix) / "lib" / "lora_add.so"
-"""Compiled into the environment by native/build."""
 CAPACITY: Final = 256
 """Adapters at a time; a table of pointers is reserved for so many."""
-
-_FLOATS = np.ctypeslib.ndpointer(np.float32, 2, flags="C")
 
 
 class LoraBank:
@@ -28,14 +23,7 @@ class LoraBank:
 
     def __init__(self, sites: Sequence[LoraSite]) -> None:
         self._sites = tuple(sites)
-        self._native = ctypes.CDLL(str(LIBRARY))
-        self._native.lora_put.argtypes = (
-            *[ctypes.c_int64] * 2,
-            *[_FLOATS] * 2,
-            *[ctypes.c_int64] * 3,
-        )
-        self._native.lora_drop.argtypes = (ctypes.c_int64,)
-        self._native.lora_table.argtypes = (ctypes.c_int64, ctypes.c_int64)
+        self._native = native.load()
         if self._native.lora_table(CAPACITY, len(self._sites)):
             raise MemoryError("no memory for a table of adapters")
         self._free = list(range(CAPACITY))

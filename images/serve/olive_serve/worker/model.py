@@ -14,9 +14,9 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from olive_serve.worker import graph
+from olive_serve.worker import graph, native
 from olive_serve.worker.kv_cache import KvCache, KvShape
-from olive_serve.worker.lora import LIBRARY, LoraBank
+from olive_serve.worker.lora import LoraBank
 from olive_serve.worker.sampling import Logits
 
 MODEL_FILE: Final = "model.onnx"
@@ -53,14 +53,14 @@ class Model:
     """
 
     def __init__(self, folder: Path, info: ModelInfo, *, threads: int) -> None:
-        batch = graph.batchable(folder / MODEL_FILE)
+        batch = graph.batchable(folder / MODEL_FILE, own_products=native.multiplies())
         self.adapters = LoraBank(batch.sites)
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
         # A thread that others keep from its core must not have the same share as the rest.
         options.add_session_config_entry("session.dynamic_block_base", "4")
-        options.register_custom_ops_library(str(LIBRARY))
+        options.register_custom_ops_library(str(native.LIBRARY))
         options.add_session_config_entry(
             "session.model_external_initializers_file_folder_path", str(folder)
         )

@@ -1,0 +1,33 @@
+/* What the operators have in common. */
+
+#pragma once
+#include "ort_abi.h"
+
+#define EXPORTED __attribute__((visibility("default")))
+
+/* Ends with the status of a call that failed. */
+#define TRY(call) \
+  do { \
+    OrtStatus *failed_ = (call); \
+    if (failed_) return failed_; \
+  } while (0)
+
+static inline OrtStatus *refuse(const OrtApi *api, const char *why) {
+  enum { INVALID_ARGUMENT = 2 };
+  return ort_create_status(api)(INVALID_ARGUMENT, why);
+}
+
+static inline OrtStatus *read_input(
+    const OrtApi *api, OrtKernelContext *context, size_t index, size_t rank, void **data, int64_t *shape) {
+  const OrtValue *value;
+  OrtTensorTypeAndShapeInfo *info;
+  size_t count = 0;
+  TRY(ort_input(api)(context, index, &value));
+  TRY(ort_tensor_data(api)((OrtValue *)value, data));
+  TRY(ort_shape(api)(value, &info));
+  OrtStatus *failed = ort_dimension_count(api)(info, &count);
+  if (!failed && count == rank) failed = ort_dimensions(api)(info, shape, rank);
+  ort_release_shape(api)(info);
+  if (failed || count == rank) return failed;
+  return refuse(api, "olive: an input has not the number of dimensions that it must have");
+}
