@@ -59,8 +59,9 @@ test: ## everything, from a clean checkout; each suite also by itself: make test
 	@rm -rf $(RESULTS); mkdir -p $(RESULTS)
 	@$(MAKE) -j in-turn-ON_A_NODE in-turn-ON_API_SERVERS in-turn-WITHOUT
 	@echo "=== results (more in $(RESULTS))"; cat $(RESULTS)/summary; ! grep -q FAILED $(RESULTS)/summary
-# On a new machine Kubernetes is built while the suites that do without it run.
-in-turn-ON_A_NODE in-turn-ON_API_SERVERS: $(ENVIRONMENTS) set-up-programs set-up-images
+# On a new machine Kubernetes and the images are built while the suites that do without them run.
+in-turn-ON_A_NODE: $(ENVIRONMENTS) set-up-programs set-up-images
+in-turn-ON_API_SERVERS: $(ENVIRONMENTS) set-up-programs
 in-turn-WITHOUT: $(ENVIRONMENTS) set-up-packages
 in-turn-%:
 	@for suite in $($*); do \

@@ -57,6 +57,17 @@ def test_a_prompt_that_begins_like_an_earlier_one_is_read_from_where_they_differ
     assert known == len(SYSTEM)
 
 
+@pytest.mark.parametrize(
+    ("rest", "same"), [(0, True), (7, True), (8, False)], ids=["nothing", "a little", "much"]
+)
+def test_a_short_rest_is_given_up_rather_than_the_beginning_copied(rest: int, same: bool) -> None:
+    story = Story()
+    first, _ = story.ask([*SYSTEM, *range(50, 50 + rest)])
+    story.rows.give_back(first)
+    second, known = story.ask([*SYSTEM, 88])
+    assert (known, second is first) == (len(SYSTEM), same)
+
+
 def test_of_an_equal_prompt_the_last_token_is_computed() -> None:
     story = Story()
     story.rows.give_back(story.ask(SYSTEM)[0])

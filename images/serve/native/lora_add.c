@@ -40,10 +40,10 @@ typedef struct {
   int64_t sites[MAX_SITES], widths[MAX_SITES];
 } Kernel;
 
-/* Tokens one after the other with the same adapter. */
+/* Tokens with the same adapter, of any rows: its matrices are read once for all of them. */
 typedef struct {
-  int64_t first;
   int32_t count, adapter;
+  int64_t tokens[TOKENS];
 } Block;
 
 typedef struct {
@@ -55,14 +55,14 @@ typedef struct {
 } Work;
 
 /* low (count, LANES) = x (count, k) a. Each token's sum is made in the same order for any count. */
-CLONES static void times_a(const float *x, int64_t k, const float *a, int count, vec *low) {
+CLONES static void times_a(const float *const *x, int64_t k, const float *a, int count, vec *low) {
   vec sum[TOKENS];
   memset(sum, 0, sizeof sum);
 #define COUNT_IS(C) \
   case C: \
     for (int64_t i = 0; i < k; i++) { \
       vec row = ((const vec *)a)[i]; \
-      for (int t = 0; t < C; t++) sum[t] += x[t * k + i] * row; \
+      for (int t = 0; t < C; t++) sum[t] += x[t][i] * row; \
     } \
     break;
   switch (count) { /* a constant keeps the sums in registers */
@@ -71,8 +71,8 @@ CLONES static void times_a(const float *x, int64_t k, const float *a, int count,
   memcpy(low, sum, sizeof(vec) * count);
 }
 
-/* y (count, n) += low (count, LANES) b; y's rows are `stride` apart. */
-CLONES static void add_times_b(const vec *low, const float *b, int64_t n, int count, float *y, int64_t stride) {
+/* y (count, n) += low (count, LANES) b. */
+CLONES static void add_times_b(const vec *low, const float *b, int64_t n, int count, float *const *y) {
   int64_t column = 0;
   for (; column + LANES <= n; column += LANES) {
     vec rows[LANES];
@@ -80,14 +80,14 @@ CLONES static void add_times_b(const vec *low, const float *b, int64_t n, int co
     for (int t = 0; t < count; t++) {
       vec sum = {0};
       for (int j = 0; j < LANES; j++) sum += low[t][j] * rows[j];
-      *(vec *)(y + t * stride + column) += sum;
+      *(vec *)(y[t] + column) += sum;
     }
   }
   for (; column < n; column++)
     for (int t = 0; t < count; t++) {
       float sum = 0;
       for (int j = 0; j < LANES; j++) sum += low[t][j] * b[j * n + column];
-      y[t * stride + column] += sum;
+      y[t][column] += sum;
     }
 }
 
@@ -98,14 +98,28 @@ static void compute_part(void *state, size_t index) {
   const Block *block = &work->blocks[index / kernel->parts];
   size_t part = index % kernel->parts;
   const Pair *pair = &pairs[block->adapter * site_total + kernel->sites[part]];
-  const float *x = work->x + block->first * work->k;
-  float *y = work->y + block->first * work->n;
-  for (size_t s = 0; s < part; s++) y += kernel->widths[s];
+  const float *x[TOKENS];
+  float *y[TOKENS];
+  int64_t column = 0;
+  for (size_t s = 0; s < part; s++) column += kernel->widths[s];
+  for (int t = 0; t < block->count; t++) {
+    x[t] = work->x + block->tokens[t] * work->k;
+    y[t] = work->y + block->tokens[t] * work->n + column;
+  }
   for (int64_t r = 0; r < pair->rank; r += LANES) {
     vec low[TOKENS];
     times_a(x, work->k, pair->a + r * work->k, block->count, low);
-    add_times_b(low, pair->b + r * kernel->widths[part], kernel->widths[part], block->count, y, work->n);
+    add_times_b(low, pair->b + r * kernel->widths[part], kernel->widths[part], block->count, y);
   }
+}
+
+/* The last block that has room for one more token of this adapter, if it is one of the last few. */
+static Block *open_block(Block *blocks, size_t count, int32_t adapter, int longest) {
+  for (size_t back = 1; back <= count && back <= FEW; back++) {
+    Block *block = &blocks[count - back];
+    if (block->adapter == adapter) return block->count < longest ? block : NULL;
+  }
+  return NULL;
 }
 
 /* The blocks of a batch; their number. Few tokens go in small blocks, so that all threads have one. */
@@ -116,11 +130,12 @@ static size_t blocks_of(const int32_t *adapters, int64_t rows, int64_t tokens, B
   for (int64_t t = 0; t < all; t++) {
     int32_t adapter = adapters[t / tokens];
     if (adapter < 0) continue;
-    Block *last = count ? &blocks[count - 1] : NULL;
-    if (last && last->adapter == adapter && last->count < longest && last->first + last->count == t)
-      last->count++;
-    else
-      blocks[count++] = (Block){t, 1, adapter};
+    Block *block = open_block(blocks, count, adapter, longest);
+    if (!block) {
+      block = &blocks[count++];
+      block->count = 0, block->adapter = adapter;
+    }
+    block->tokens[block->count++] = t;
   }
   return count;
 }

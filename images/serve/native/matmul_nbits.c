@@ -10,12 +10,12 @@
    Output: (batch, tokens, N) float.
    Attribute: shape; K, N, bits, block, and 1 if the columns have zero points of their own. */
 
+#include "kernel.h"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "kernel.h"
 
 #define VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni")))
 
@@ -213,7 +213,6 @@ const OrtCustomOp matmul_nbits = {
 #endif
 
 /* What Python calls: whether this processor can run it. */
-#include "kernel.h"
 EXPORTED int nbits_runs(void) {
 #if defined(__x86_64__)
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 WORTH_COPYING: Final = 16
 """Tokens; fewer are sooner computed than copied."""
+WORTH_KEEPING: Final = 0.25
+"""Of what two prompts share: a rest that is shorter is given up, and its row taken as it is. To
+read it again costs less than to copy what is shared."""
 _NOBODYS: Final = -2
 """The adapter of a row that holds nothing."""
 
@@ -98,8 +101,9 @@ class Rows:
         wanted = np.asarray(prompt[:-1], np.int64)
         best = max(self._rows, key=lambda row: (row.shared(wanted, adapter), row.reserved == 0))
         shared = best.shared(wanted, adapter)
-        if best.reserved == 0 and shared == best.length:
-            row = best  # it goes on from where that one ended
+        rest = best.length - shared
+        if best.reserved == 0 and rest <= WORTH_KEEPING * shared:
+            row = best  # it goes on from where that one ended, or nearly
         else:
             idle = [row for row in self._rows if row.reserved == 0 and row is not best]
             row = min(idle, key=lambda row: (row.used, row.index), default=best)
