@@ -25,7 +25,7 @@ def machine() -> dict[str, Any]:
             "nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"
         ),
         "go": _said("go", "version"),
-        "commit": _said("git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"),
+        "commit": _said("git", "-C", str(ROOT), "describe", "--always", "--dirty"),
     }
 
 

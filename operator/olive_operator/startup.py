@@ -29,9 +29,10 @@ from olive_operator.reconcile.reconciler import Reconciler
 from olive_operator.reconcile.stores import Stores
 from olive_operator.scheduling.queue import Queue
 from olive_operator.watch.cache import Cache, JobKey
+from olive_operator.watch.gate import Gate
 from olive_operator.watch.informer import Watcher
 from olive_operator.watch.jobs import Jobs, in_cluster
-from olive_operator.watch.kinds import TELL_WHAT_IS_DONE, watched
+from olive_operator.watch.kinds import watched
 
 log = logging.getLogger("olive.startup")
 
@@ -67,7 +68,10 @@ async def run(config: Config, liveness: str | None) -> None:
 
         jobs = Jobs(server, config.namespaces, cache, poke, liveness)
         reconciler = Reconciler(queue, cache, cluster, config, jobs.doubt, trace=trace)
-        stores = Stores(cache, cluster, config, reconciler.planned, poke)
+        gate = Gate(queue.hold)
+        stores = Stores(
+            cache, cluster, config, reconciler.planned, poke, informed=lambda: gate.open
+        )
         metrics.watch_queue(lambda: len(queue))
         for collector in (
             metrics.Jobs(reconciler.planned),
@@ -75,18 +79,12 @@ async def run(config: Config, liveness: str | None) -> None:
             stores.sizes,
         ):
             prometheus_client.REGISTRY.register(collector)
-        queue.hold(True)
-
-        def turned() -> None:
-            """Nobody begins anything while some of what was done may not be known."""
-            told_of = (w.follows.is_set() for w in watchers if w.kind.name in TELL_WHAT_IS_DONE)
-            queue.hold(not all(told_of))
-
         watchers = [
-            Watcher(server, kind, where, cache, poke, jobs.doubt, turned)
+            Watcher(server, kind, where, cache, poke, jobs.doubt, gate.look)
             for kind in watched(config.gatewayAPI)
             for where in config.namespaces or ("",)
         ]
+        gate.waits_for(watchers)
         async with _watching([jobs, *watchers], told) as listed:
             await _work(leader, reconciler, stores, listed, told)
 

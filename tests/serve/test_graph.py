@@ -84,3 +84,16 @@ def test_a_head_whose_width_fills_no_vector_stays_onnx_runtimes(
     monkeypatch.setattr(random_model, "VOCAB", outputs)
     folder = random_model.write(tmp_path / "m", accuracy=INT8_ACTIVATIONS)
     assert products(folder)["com.microsoft"] == (0 if outputs == VOCAB else 1)
+
+
+def test_nodes_without_names_and_weights_of_two_products_are_no_obstacle(tmp_path: Path) -> None:
+    folder = random_model.write(tmp_path / "m", accuracy=INT8_ACTIVATIONS)
+    model = onnx.load(str(folder / "model.onnx"), load_external_data=False)
+    before = [node for node in model.graph.node if node.op_type == "MatMulNBits"]
+    for node in before:
+        node.name = ""
+    downs = [node for node in before if "down_proj" in node.output[0]]
+    for node in downs[1:]:
+        node.input[1:] = downs[0].input[1:]
+    onnx.save(model, str(folder / "model.onnx"))
+    assert products(folder) == {"olive": 4 * LAYERS + 1}

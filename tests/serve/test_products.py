@@ -55,10 +55,7 @@ class Product:
 
 
 def _session(domain: str, given: dict[str, NDArray[Any]], **attributes: Any) -> Any:
-    x, y = (
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, "tokens", None])
-        for name in ("x", "y")
-    )
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("x", "y"))
     node = helper.make_node("MatMulNBits", ["x", *given], ["y"], domain=domain, **attributes)
     weights = [numpy_helper.from_array(value, name) for name, value in given.items()]
     opsets = [helper.make_opsetid("", 21), helper.make_opsetid(domain, 1)]
@@ -72,10 +69,10 @@ def _session(domain: str, given: dict[str, NDArray[Any]], **attributes: Any) -> 
 
 @pytest.mark.parametrize("tokens", [1, 4, 5, 8, 9, 70])
 @pytest.mark.parametrize("own_zeros", [False, True], ids=["symmetric", "zero points"])
-@pytest.mark.parametrize("block", [16, 32, 64, 128])
+@pytest.mark.parametrize("block", [16, 32, 64, 128, 256])
 @pytest.mark.parametrize("bits", [4, 8])
 def test_results_are_onnx_runtimes(bits: int, block: int, own_zeros: bool, tokens: int) -> None:
-    product = Product(Shape(384, 48, bits, block, own_zeros))
+    product = Product(Shape(768, 48, bits, block, own_zeros))
     inputs = product.inputs(tokens)
     wanted, found = product.theirs(inputs), product.ours(inputs)
     assert np.abs(found - wanted).max() <= CLOSE * np.abs(wanted).max()
@@ -89,6 +86,15 @@ def test_a_token_gets_the_same_to_the_last_bit_in_any_company(bits: int) -> None
     for token in range(21):
         alone = product.ours(inputs[:, token : token + 1])
         assert np.array_equal(alone[:, 0], together[:, token])
+
+
+@pytest.mark.parametrize("shape", [(256,), (3, 256), (2, 2, 2, 256)], ids=str)
+def test_inputs_may_have_any_number_of_dimensions(shape: tuple[int, ...]) -> None:
+    product = Product(Shape(256, 32, 4, 32, False))
+    inputs = product.draw.standard_normal(shape).astype(np.float32)
+    found = product.ours(inputs)
+    assert found.shape == (*shape[:-1], 32)
+    assert np.array_equal(found.reshape(-1, 32), product.ours(inputs.reshape(-1, 256)))
 
 
 def test_inputs_of_nothing_and_of_one_large_value() -> None:

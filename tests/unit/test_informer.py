@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -308,20 +308,67 @@ async def test_it_follows_only_while_the_server_has_taken_its_watch() -> None:
         running.cancel()
 
 
-async def test_a_watch_that_begins_too_late_is_taken_but_not_followed() -> None:
-    """Else what came to be before the list would look as if it were not there."""
-    too_late, hangs = watched(told(410)), watched(then="hangs")
-    turns: list[set[str]] = []
-    script = [listed(1), too_late, listed(9, claim("data", 5)), hangs]
+async def turns(script: Sequence[Answer], count: int) -> list[tuple[bool, set[str]]]:
+    """The first times that a watch begins to be followed or ends to be, and what was known then."""
+    found_at: list[tuple[bool, set[str]]] = []
+    enough = asyncio.Event()
     async with scripted(script) as (found, server), asyncio.timeout(20):
 
         def turned() -> None:
-            turns.append(set(found.claims()))
+            found_at.append((watcher.follows.is_set(), set(found.claims())))
+            if len(found_at) == count:
+                enough.set()
 
         watcher = Watcher(server, CLAIM, "", found.cache, found.poke, turned=turned)
         running = asyncio.create_task(watcher.run())
-        await watcher.follows.wait()
+        await enough.wait()
         running.cancel()
-        await asyncio.wait({running})
-    assert not watcher.follows.is_set()
-    assert turns == [{"data"}, {"data"}]  # it begins, and it ends
+    return found_at
+
+
+async def test_a_watch_that_begins_too_late_is_taken_but_not_followed() -> None:
+    """Else what came to be before the list would look as if it were not there."""
+
+    async def too_late(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await asyncio.sleep(informer._TAKEN / 3)  # as an API server does that is busy
+        what, body = told(410)
+        await response.write(json.dumps({"type": what, "object": body}).encode() + b"\n")
+        return response
+
+    script = [listed(1), too_late, listed(9, claim("data", 5)), watched(then="hangs")]
+    assert await turns(script, 1) == [(True, {"data"})]
+
+
+async def test_what_was_missed_is_told_before_a_watch_is_followed() -> None:
+    missed = [("ADDED", claim(f"data-{n}", n + 2)) for n in range(50)]
+    script = [listed(1), watched(*missed, then="hangs")]
+    assert await turns(script, 1) == [(True, {body["metadata"]["name"] for _, body in missed})]
+
+
+async def test_a_watch_that_ends_as_it_should_is_followed_meanwhile() -> None:
+    """Each ends after some minutes: nobody has to wait for that."""
+    asked = asyncio.Event()
+
+    async def ends_later(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await asyncio.sleep(2 * informer._TAKEN)
+        event = {"type": "ADDED", "object": claim("data", 2)}
+        await response.write(json.dumps(event).encode() + b"\n")
+        return response
+
+    async def held(request: web.Request) -> web.StreamResponse:
+        asked.set()
+        return await watched(then="hangs")(request)
+
+    async with scripted([listed(1), ends_later, held]) as (found, server), asyncio.timeout(20):
+        turned: list[bool] = []
+        watcher = Watcher(
+            server, CLAIM, "", found.cache, found.poke, turned=lambda: turned.append(True)
+        )
+        running = asyncio.create_task(watcher.run())
+        await asked.wait()
+        assert (watcher.follows.is_set(), len(turned)) == (True, 1)
+        running.cancel()

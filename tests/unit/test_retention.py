@@ -550,6 +550,28 @@ async def test_a_step_that_is_refused_keeps_none_of_the_others_back(
     assert [r.message for r in caplog.records] == ["store ml/olive-store: 403 a webhook says no"]
 
 
+async def test_stores_are_left_alone_while_it_is_not_known_what_they_are_needed_for() -> None:
+    asked, looked = asyncio.Event(), asyncio.Event()
+
+    class Kept(Stores):
+        async def look(self) -> bool:
+            looked.set()
+            return False
+
+    def informed() -> bool:
+        asked.set()
+        return False
+
+    cluster: Any = None
+    stores = Kept(Cache(), cluster, CONFIG, {}, lambda keys: None, informed=informed)
+    running = asyncio.create_task(stores.run())
+    await asked.wait()
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    assert not looked.is_set()
+
+
 async def test_the_end_of_the_lease_is_no_fault(caplog: pytest.LogCaptureFixture) -> None:
     told = asyncio.Event()
 

@@ -17,8 +17,9 @@ static inline OrtStatus *refuse(const OrtApi *api, const char *why) {
   return ort_create_status(api)(INVALID_ARGUMENT, why);
 }
 
+/* An input's memory, and its shape: at most `rank` dimensions, which then says how many. */
 static inline OrtStatus *read_input(
-    const OrtApi *api, OrtKernelContext *context, size_t index, size_t rank, void **data, int64_t *shape) {
+    const OrtApi *api, OrtKernelContext *context, size_t index, size_t *rank, void **data, int64_t *shape) {
   const OrtValue *value;
   OrtTensorTypeAndShapeInfo *info;
   size_t count = 0;
@@ -26,8 +27,10 @@ static inline OrtStatus *read_input(
   TRY(ort_tensor_data(api)((OrtValue *)value, data));
   TRY(ort_shape(api)(value, &info));
   OrtStatus *failed = ort_dimension_count(api)(info, &count);
-  if (!failed && count == rank) failed = ort_dimensions(api)(info, shape, rank);
+  if (!failed && count <= *rank) failed = ort_dimensions(api)(info, shape, count);
   ort_release_shape(api)(info);
-  if (failed || count == rank) return failed;
-  return refuse(api, "olive: an input has not the number of dimensions that it must have");
+  if (failed) return failed;
+  if (count > *rank) return refuse(api, "olive: an input has more dimensions than it may have");
+  *rank = count;
+  return NULL;
 }

@@ -145,10 +145,13 @@ static OrtStatus *compute(void *state, OrtKernelContext *context) {
   const OrtApi *api = kernel->api;
   void *base, *x, *adapters, *y;
   int64_t of_base[3], of_x[3], rows;
+  size_t ranks[] = {3, 3, 1};
   OrtValue *output;
-  TRY(read_input(api, context, 0, 3, &base, of_base));
-  TRY(read_input(api, context, 1, 3, &x, of_x));
-  TRY(read_input(api, context, 2, 1, &adapters, &rows));
+  TRY(read_input(api, context, 0, &ranks[0], &base, of_base));
+  TRY(read_input(api, context, 1, &ranks[1], &x, of_x));
+  TRY(read_input(api, context, 2, &ranks[2], &adapters, &rows));
+  if (ranks[0] < 3 || ranks[1] < 3 || ranks[2] < 1)
+    return refuse(api, "LoraAdd: an input has not the number of dimensions that it must have");
   if (rows != of_base[0]) return refuse(api, "LoraAdd: there is not one adapter for each row");
   for (int64_t row = 0; row < rows; row++)
     if (((int32_t *)adapters)[row] >= adapter_total) return refuse(api, "LoraAdd: no such adapter");

@@ -6,8 +6,8 @@
    load of weights serves them for as many as 8 tokens, and all weights are read from first to last.
    A token's result does not depend on what else is in the batch.
 
-   Inputs: x (batch, tokens, K) float, packed (bytes) uint8 (see block_bytes).
-   Output: (batch, tokens, N) float.
+   Inputs: x (…, K) float, packed (bytes) uint8 (see block_bytes).
+   Output: (…, N) float.
    Attribute: shape; K, N, bits, block, and 1 if the columns have zero points of their own. */
 
 #include "kernel.h"
@@ -19,7 +19,7 @@
 
 #define VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni")))
 
-enum { COLUMNS = 16, QUAD = 4, TOKENS = 8, PORTION = 16 };
+enum { COLUMNS = 16, QUAD = 4, TOKENS = 8, PORTION = 16, MOST_DIMENSIONS = 8 };
 
 typedef struct {
   int64_t k, n, bits, block, own_zeros;
@@ -56,11 +56,12 @@ VNNI static void round_token(const Work *work, int64_t token) {
     for (int64_t i = 0; i < s.block; i += 16) most = _mm512_max_ps(most, _mm512_abs_ps(_mm512_loadu_ps(x + i)));
     float largest = _mm512_reduce_max_ps(most);
     __m512 inverse = _mm512_set1_ps(largest > 0 ? 127 / largest : 0);
-    __m512i sum = _mm512_setzero_si512();
+    __m512i sum = _mm512_setzero_si512(), least = _mm512_set1_epi32(-127);
     for (int64_t i = 0; i < s.block; i += 16) {
       __m512i whole = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + i), inverse));
+      whole = _mm512_max_epi32(whole, least); /* what is no number is the least of all */
       sum = _mm512_add_epi32(sum, whole);
-      _mm_storeu_si128((__m128i *)(rounded + i), _mm512_cvtsepi32_epi8(whole));
+      _mm_storeu_si128((__m128i *)(rounded + i), _mm512_cvtepi32_epi8(whole));
     }
     work->scales[token * work->blocks + b] = largest / 127;
     work->sums[token * work->blocks + b] = _mm512_reduce_add_epi32(sum);
@@ -148,14 +149,16 @@ static OrtStatus *compute(void *state, OrtKernelContext *context) {
   const OrtApi *api = kernel->api;
   Shape s = kernel->shape;
   void *x, *packed, *y;
-  int64_t of_x[3], bytes, blocks = s.k / s.block, groups = s.n / COLUMNS;
+  int64_t shape[MOST_DIMENSIONS], bytes, blocks = s.k / s.block, groups = s.n / COLUMNS, tokens = 1;
+  size_t rank = MOST_DIMENSIONS, one = 1;
   OrtValue *output;
-  TRY(read_input(api, context, 0, 3, &x, of_x));
-  TRY(read_input(api, context, 1, 1, &packed, &bytes));
-  if (of_x[2] != s.k || bytes != groups * blocks * block_bytes(s))
+  TRY(read_input(api, context, 0, &rank, &x, shape));
+  TRY(read_input(api, context, 1, &one, &packed, &bytes));
+  if (!rank || !one || shape[rank - 1] != s.k || bytes != groups * blocks * block_bytes(s))
     return refuse(api, "MatMulNBits: an input has not the size that it must have");
-  int64_t tokens = of_x[0] * of_x[1], of_y[3] = {of_x[0], of_x[1], s.n};
-  TRY(ort_output(api)(context, 0, of_y, 3, &output));
+  for (size_t d = 0; d + 1 < rank; d++) tokens *= shape[d];
+  shape[rank - 1] = s.n;
+  TRY(ort_output(api)(context, 0, shape, rank, &output));
   TRY(ort_tensor_data(api)(output, &y));
   if (!tokens) return NULL;
   int8_t *memory = malloc(tokens * (s.k + blocks * (sizeof(float) + sizeof(int32_t))));

@@ -44,7 +44,9 @@ class Api(Protocol):
 
 
 class Stores:
-    """Keeps the stores. ``planned``: each job with the status that its last plan wants."""
+    """Keeps the stores. ``planned``: each job with the status that its last plan wants.
+    ``informed``: whether all is known that decides what may go.
+    """
 
     def __init__(
         self,
@@ -54,9 +56,11 @@ class Stores:
         planned: Mapping[JobKey, JobSeen],
         poke: Callable[[Iterable[JobKey]], None],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        informed: Callable[[], bool] = lambda: True,
     ) -> None:
         self._cache, self._cluster, self._config = cache, cluster, config
-        self._planned, self._poke, self._clock = planned, poke, clock
+        self._planned, self._poke = planned, poke
+        self._informed, self._clock = informed, clock
         self._said: dict[tuple[str, str], str] = {}
         self.sizes = metrics.StoreSizes(config.store.bytes if config.store.maxSize else 0)
 
@@ -65,7 +69,7 @@ class Stores:
         while True:
             done = False
             try:
-                done = await self.look()
+                done = self._informed() and await self.look()
             except NotLeadingError as error:  # the process is about to end by it
                 log.warning("the stores are left alone: %s", error)
             except Exception:

@@ -28,7 +28,9 @@ _SILENCE = 80.0
 """Seconds without a line after which a watch is taken for dead: bookmarks come every 60."""
 _TAKEN = 0.25
 """Seconds after which a watch that was taken goes on: one that begins too late is taken, and ended
-with its first line."""
+with its first line; and what it had missed has come by then."""
+_LONGEST = 10.0
+"""Seconds between two tries."""
 
 _CALM = 1.0
 """Seconds that news may wait for more of their kind: a pod comes to run in five steps."""
@@ -52,8 +54,8 @@ class Watcher:
     """Keeps the cache's records of a kind, in one namespace or (if empty) in all of them.
 
     ``broken`` is called when the watch could not go on where it was. ``listed`` is set once the
-    cache has had them all, ``follows`` as long as changes are told; ``turned`` is called whenever
-    that begins or ends.
+    cache has had them all, ``follows`` as long as changes are told (one that the server ends as it
+    should is resumed at once); ``turned`` is called whenever that begins or ends.
     """
 
     def __init__(
@@ -69,7 +71,7 @@ class Watcher:
         self._server, self.kind, self._namespace = server, kind, namespace
         self._cache, self._poke, self._broken, self._turned = cache, poke, broken, turned
         self._version = 0
-        self._backoff = Backoff(0.2, 30)
+        self._backoff = Backoff(0.2, _LONGEST)
         self.listed, self.follows = asyncio.Event(), asyncio.Event()
 
     async def run(self) -> None:
@@ -83,6 +85,7 @@ class Watcher:
                     self.listed.set()
                 await self._watch()
             except GoneError:
+                self._turn(False)
                 self._version = 0
                 self._broken()
                 metrics.RELISTS.labels(self.kind.name).inc()
@@ -92,6 +95,7 @@ class Watcher:
 
     async def _wait(self, error: ApiError | ValueError) -> None:
         """One line when it begins to fail, not one for every try."""
+        self._turn(False)
         level = logging.DEBUG if self._backoff.failures else logging.WARNING
         log.log(level, "watching %s: %s; trying on", self.kind.collection(self._namespace), error)
         asked = error.retry_after if isinstance(error, ApiError) else 0.0
@@ -112,13 +116,12 @@ class Watcher:
         came, taken = False, list[asyncio.TimerHandle]()
 
         def opened() -> None:
-            taken.append(asyncio.get_running_loop().call_later(_TAKEN, self._turn, True))
+            taken.append(asyncio.get_running_loop().call_later(_TAKEN, self._goes_on))
 
         try:
             events = self._server.stream(path, query, accept, _SILENCE, opened)
             async for event in events:
                 self._take(event)
-                self._turn(True)
                 came = True
                 self._backoff.reset()
         except ApiError as error:
@@ -128,10 +131,14 @@ class Watcher:
         finally:
             for handle in taken:
                 handle.cancel()
-            self._turn(False)
         if not came:
+            self._turn(False)
             # A server that ends every watch at once must not be asked again at once.
             await asyncio.sleep(self._backoff.next())
+
+    def _goes_on(self) -> None:
+        self._backoff.reset()
+        self._turn(True)
 
     def _turn(self, follows: bool) -> None:
         if follows == self.follows.is_set():

@@ -172,9 +172,6 @@ WATCHED: Final[Mapping[str, Kind]] = {
     )
 }
 """What the operator watches by itself."""
-TELL_WHAT_IS_DONE: Final = frozenset({"Artifact", "Job", "Pod"})
-"""Where one of these is not followed, what was done may look as if it were still to be done: a Job
-that has ended, and no pod that says what it made."""
 
 
 def watched(gateway_api: bool) -> list[Kind]:

@@ -81,7 +81,7 @@ def _lora_of(node: ir.Node) -> ir.Node | None:
 
 def _join(graph: ir.Graph, group: Sequence[_Product], weights: Weights) -> None:
     first = group[0].node
-    name = f"{first.name}/side_by_side"
+    name = f"{first.outputs[0].name}/side_by_side"  # unlike a node, it must have a name of its own
     widths = [product.width for product in group]
     inputs = [first.inputs[0]] + [
         _stacked(graph, f"{name}/{at}", [p.node.inputs[at] for p in group], weights)

@@ -75,7 +75,7 @@ def _type_of(value: ir.Value | None) -> ir.DataType | None:
 
 def _replace(graph: ir.Graph, node: ir.Node, shape: Shape, weights: Weights) -> None:
     given = [value for value in node.inputs[1:] if value is not None]
-    name = f"{node.name}/packed"
+    name = f"{node.outputs[0].name}/packed"  # what has a name of its own; a node need not
     weights[name] = packed = packed_as(shape, *(_array(value, weights) for value in given))
     declared = ir.ExternalTensor(
         "memory", 0, packed.nbytes, ir.DataType.UINT8, shape=ir.Shape(packed.shape), name=name
