@@ -130,6 +130,27 @@ def test_a_name_is_of_one_namespace(olive: Olive) -> None:
     assert (shown.code, "give NAME with -n, or -A alone" in shown.err) == (2, True)
 
 
+@pytest.mark.parametrize("argv", [("status", "travel", "--watch"), ("watch", "travel")])
+def test_it_is_followed_as_watch_does(olive: Olive, argv: tuple[str, ...]) -> None:
+    body = lived(at_work(), **TWO)
+    stalled = {"type": "Stalled", "status": "True", "reason": "StageFailed", "message": "no column"}
+    body["status"]["conditions"] = [
+        {
+            **stalled,
+            "observedGeneration": body["metadata"]["generation"],
+            "lastTransitionTime": None,
+        }
+    ]
+    followed = olive.asked(namespace(optimizationjobs=[body]), *argv)
+    assert (followed.code, "no column" in followed.out) == (1, True)
+
+
+@pytest.mark.parametrize("which", [[], ["travel", "-A"]], ids=["all", "everywhere"])
+def test_only_one_job_is_followed(olive: Olive, which: list[str]) -> None:
+    shown = olive.asked(namespace(optimizationjobs=jobs()), "status", "--watch", *which)
+    assert (shown.code, "give its NAME" in shown.err) == (2, True)
+
+
 def test_a_clock_that_is_behind_the_operators(olive: Olive) -> None:
     body = lived(at_work(), **TWO)
     body["status"]["startedAt"] = "2026-11-20T13:00:09Z"

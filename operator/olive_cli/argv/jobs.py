@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from olive_cli.argv.command import Arguments, Command, Parser, name, the_job, whole
+from olive_cli.errors import WrongInputError
 from olive_cli.terminal.plain import plain
 
 if TYPE_CHECKING:
@@ -20,11 +21,17 @@ def _status_takes(parser: Parser) -> None:
     parser.add_argument(
         "-A", "--all-namespaces", action="store_true", help="the jobs of all namespaces"
     )
+    parser.add_argument("-w", "--watch", action="store_true", help="follow it, as watch NAME does")
 
 
 def _status(cluster: "Cluster", given: Arguments) -> int:
     from olive_cli.commands.status import status
+    from olive_cli.commands.watch import watch
 
+    if given.watch:
+        if given.name is None or given.all_namespaces:
+            raise WrongInputError("--watch follows one job: give its NAME, with -n")
+        return watch(cluster, given.name, None)
     return status(cluster, given.name, given.all_namespaces)
 
 
