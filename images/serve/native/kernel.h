@@ -1,6 +1,8 @@
 /* What the operators have in common. */
 
 #pragma once
+#include <stdlib.h>
+
 #include "ort_abi.h"
 
 #define EXPORTED __attribute__((visibility("default")))
@@ -34,3 +36,16 @@ static inline OrtStatus *read_input(
   *rank = count;
   return NULL;
 }
+
+/* What ONNX Runtime asks of an operator, as far as ours answer the same: one output, of floats. */
+static inline const char *on_cpu(const OrtCustomOp *op) { return "CPUExecutionProvider"; }
+static inline int gives_floats(const OrtCustomOp *op, size_t index) { return ORT_FLOAT; }
+static inline size_t one_output(const OrtCustomOp *op) { return 1; }
+static inline int plain(const OrtCustomOp *op, size_t index) { return 0; }
+static inline int first_version(const OrtCustomOp *op) { return 1; }
+
+#define OF_EVERY_OPERATOR \
+  .version = ORT_ABI_VERSION, .GetExecutionProviderType = on_cpu, .GetOutputType = gives_floats, \
+  .GetOutputTypeCount = one_output, .KernelDestroy = free, .GetInputCharacteristic = plain, \
+  .GetOutputCharacteristic = plain, .GetInputMemoryType = plain, .GetStartVersion = first_version, \
+  .GetEndVersion = first_version

@@ -10,7 +10,6 @@
    Attributes: sites, the projections whose outputs lie side by side in base, and their widths. */
 
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "kernel.h"
@@ -188,13 +187,8 @@ static OrtStatus *create(const OrtCustomOp *op, const OrtApi *api, const OrtKern
 /* What ONNX Runtime asks of an operator. */
 
 static const char *name(const OrtCustomOp *op) { return "LoraAdd"; }
-static const char *provider(const OrtCustomOp *op) { return "CPUExecutionProvider"; }
 static int input_type(const OrtCustomOp *op, size_t index) { return index == 2 ? ORT_INT32 : ORT_FLOAT; }
-static int output_type(const OrtCustomOp *op, size_t index) { return ORT_FLOAT; }
 static size_t inputs(const OrtCustomOp *op) { return 3; }
-static size_t outputs(const OrtCustomOp *op) { return 1; }
-static int plain(const OrtCustomOp *op, size_t index) { return 0; }
-static int version(const OrtCustomOp *op) { return 1; }
 static size_t in_place(int **input, int **output) {
   static int base = 0, result = 0;
   *input = &base, *output = &result;
@@ -203,21 +197,12 @@ static size_t in_place(int **input, int **output) {
 static void keep(int *input, int *output) {}
 
 const OrtCustomOp lora_add = {
-    .version = ORT_ABI_VERSION,
+    OF_EVERY_OPERATOR,
     .GetName = name,
-    .GetExecutionProviderType = provider,
     .GetInputType = input_type,
     .GetInputTypeCount = inputs,
-    .GetOutputType = output_type,
-    .GetOutputTypeCount = outputs,
-    .KernelDestroy = free,
-    .GetInputCharacteristic = plain,
-    .GetOutputCharacteristic = plain,
-    .GetInputMemoryType = plain,
     .CreateKernelV2 = create,
     .KernelComputeV2 = compute,
-    .GetStartVersion = version,
-    .GetEndVersion = version,
     .GetMayInplace = in_place,
     .ReleaseMayInplace = keep,
 };

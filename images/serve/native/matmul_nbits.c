@@ -14,7 +14,6 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni")))
@@ -188,30 +187,16 @@ static OrtStatus *create(const OrtCustomOp *op, const OrtApi *api, const OrtKern
 /* What ONNX Runtime asks of an operator. */
 
 static const char *name(const OrtCustomOp *op) { return "MatMulNBits"; }
-static const char *provider(const OrtCustomOp *op) { return "CPUExecutionProvider"; }
 static int input_type(const OrtCustomOp *op, size_t index) { return index ? ORT_UINT8 : ORT_FLOAT; }
-static int output_type(const OrtCustomOp *op, size_t index) { return ORT_FLOAT; }
 static size_t inputs(const OrtCustomOp *op) { return 2; }
-static size_t outputs(const OrtCustomOp *op) { return 1; }
-static int plain(const OrtCustomOp *op, size_t index) { return 0; }
-static int version(const OrtCustomOp *op) { return 1; }
 
 const OrtCustomOp matmul_nbits = {
-    .version = ORT_ABI_VERSION,
+    OF_EVERY_OPERATOR,
     .GetName = name,
-    .GetExecutionProviderType = provider,
     .GetInputType = input_type,
     .GetInputTypeCount = inputs,
-    .GetOutputType = output_type,
-    .GetOutputTypeCount = outputs,
-    .KernelDestroy = free,
-    .GetInputCharacteristic = plain,
-    .GetOutputCharacteristic = plain,
-    .GetInputMemoryType = plain,
     .CreateKernelV2 = create,
     .KernelComputeV2 = compute,
-    .GetStartVersion = version,
-    .GetEndVersion = version,
 };
 #endif
 

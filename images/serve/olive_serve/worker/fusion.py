@@ -11,12 +11,11 @@ from typing import Any, Final
 
 import numpy as np
 import onnx_ir as ir
-from numpy.typing import NDArray
+
+from olive_serve.worker.weights import Weights, declare
 
 MOST: Final = 4
 """Products in one; as many as LoraAdd has sites."""
-
-Weights = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -128,14 +127,7 @@ def _stacked(
     if not tensors:
         return None
     joined = np.concatenate([tensor.numpy() for tensor in tensors])
-    weights[name] = joined
-    # Named as a file's, because a graph of more than 2 GB has no form in memory (protobuf).
-    declared = ir.ExternalTensor(
-        "memory", 0, joined.nbytes, tensors[0].dtype, shape=ir.Shape(joined.shape), name=name
-    )
-    value = ir.Value(name=name, const_value=declared)
-    graph.register_initializer(value)
-    return value
+    return declare(graph, weights, name, joined, tensors[0].dtype)
 
 
 def _packed(attention: ir.Node) -> None:

@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Final
 
 import onnx_ir as ir
+from onnx_ir.convenience import replace_nodes_and_values
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
-from olive_serve.worker.fusion import Weights, fuse
+from olive_serve.worker.fusion import fuse
 from olive_serve.worker.packing import DOMAIN, pack
+from olive_serve.worker.weights import Weights
 
 ADAPTERS: Final = "adapters"
 """Input, int32 (rows): the adapter of each row, or -1."""
@@ -127,12 +129,8 @@ def _lora_as_operators(graph: ir.Graph) -> tuple[LoraSite, ...]:
             domain=DOMAIN,
             name=total.name,
         )
-        graph.insert_before(total, operator)
-        before, after = total.outputs[0], operator.outputs[0]
-        after.name, after.type, after.shape = before.name, before.type, before.shape
-        before.replace_all_uses_with(after, replace_graph_outputs=True)
-        for old in (total, high, low):
-            graph.remove(old, safe=True)
+        old = [total, high, low]
+        replace_nodes_and_values(graph, total, old, [operator], total.outputs, operator.outputs)
         sites.append(site)
     return tuple(sites)
 

@@ -10,8 +10,9 @@ from typing import Any, Final
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
+from onnx_ir.convenience import replace_nodes_and_values
 
-from olive_serve.worker.fusion import Weights
+from olive_serve.worker.weights import Weights, array_of, declare, drop
 
 DOMAIN: Final = "olive"
 COLUMNS: Final = 16
@@ -76,12 +77,8 @@ def _type_of(value: ir.Value | None) -> ir.DataType | None:
 def _replace(graph: ir.Graph, node: ir.Node, shape: Shape, weights: Weights) -> None:
     given = [value for value in node.inputs[1:] if value is not None]
     name = f"{node.outputs[0].name}/packed"  # what has a name of its own; a node need not
-    weights[name] = packed = packed_as(shape, *(_array(value, weights) for value in given))
-    declared = ir.ExternalTensor(
-        "memory", 0, packed.nbytes, ir.DataType.UINT8, shape=ir.Shape(packed.shape), name=name
-    )
-    value = ir.Value(name=name, const_value=declared)
-    graph.register_initializer(value)
+    packed = packed_as(shape, *(array_of(value, weights) for value in given))
+    value = declare(graph, weights, name, packed, ir.DataType.UINT8)
     product = ir.node(
         "MatMulNBits",
         [node.inputs[0], value],
@@ -89,22 +86,9 @@ def _replace(graph: ir.Graph, node: ir.Node, shape: Shape, weights: Weights) -> 
         domain=DOMAIN,
         name=node.name,
     )
-    graph.insert_before(node, product)
-    before, after = node.outputs[0], product.outputs[0]
-    after.name, after.type, after.shape = before.name, before.type, before.shape
-    before.replace_all_uses_with(after, replace_graph_outputs=True)
-    graph.remove(node, safe=True)
+    replace_nodes_and_values(graph, node, [node], [product], node.outputs, product.outputs)
     for each in given:
-        if not each.uses():
-            graph.initializers.pop(str(each.name))
-            weights.pop(str(each.name), None)
-
-
-def _array(value: ir.Value, weights: Weights) -> NDArray[Any]:
-    if value.name in weights:
-        return weights[value.name]
-    assert value.const_value is not None  # noqa: S101 - looked at before
-    return value.const_value.numpy()
+        drop(graph, weights, each)
 
 
 def packed_as(
