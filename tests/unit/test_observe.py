@@ -472,7 +472,7 @@ def test_attempt_counts_until_its_job_has_dealt_with_it() -> None:
     assert "k1" not in found.seen().others
 
 
-def test_attempt_that_its_job_has_given_up_is_ending_until_it_is_deleted() -> None:
+def test_attempt_that_its_job_has_given_up_is_ending_until_it_is_gone() -> None:
     stage = {"name": "quantize", "state": "Waiting", "address": "k1", "endedAttempt": 1}
     found = Watched(job_body(), {**job_body("food"), "status": {"stages": [stage]}})
     found.attempt("food", 1)
@@ -480,6 +480,8 @@ def test_attempt_that_its_job_has_given_up_is_ending_until_it_is_deleted() -> No
     assert (other.attempt.name, other.ending) == ("food-1", True), "its pod may still come"
     assert "k1" not in found.seen("food").others, "it is its own"
     found.attempt("food", 1, **GOES)
+    assert found.seen().others["k1"].ending, "its pod may be on its way"
+    found.pod("food-1", "Failed")
     assert "k1" not in found.seen().others
 
 
@@ -501,9 +503,12 @@ def test_there_is_news_of_a_job_until_its_status_tells_of_the_end_of_its_attempt
     assert not news()
 
 
-def test_attempt_that_is_being_deleted_is_no_reason_to_wait() -> None:
+def test_attempt_that_is_being_deleted_is_waited_for_until_it_is_gone() -> None:
+    """Deleted just as it was made, it may get its pod all the same."""
     found = Watched(job_body(), job_body("food"))
     found.attempt("food", 1, deletionTimestamp=STARTED)
+    assert found.seen().others["k1"].ending
+    found.cache.drop("Job", ("ml", "food-1"), 10**6)
     assert "k1" not in found.seen().others
 
 

@@ -129,7 +129,7 @@ class Others(Mapping[str, Builder]):
         That was made because those before it may never begin; it may be on its way still.
         """
         building = self._building(address)
-        under_way = [record for record in building if self._open(record)]
+        under_way = [r for r in building if not r.seen.deleting and self._open(r)]
         others = [record for record in under_way if record.owner != self._job.uid]
         asked = frozenset(record.seen.template for record in others)
         theirs = [
@@ -158,7 +158,7 @@ class Others(Mapping[str, Builder]):
     def _building(self, address: str) -> list[AttemptRecord]:
         place = self._cache.at("building", self._job.namespace, self._claim, address)
         records: list[AttemptRecord] = list(place.values())
-        return [r for r in records if not r.seen.deleting]
+        return records
 
     def _owner(self, record: AttemptRecord) -> JobRecord | None:
         """The attempt's job, while it is there."""
@@ -181,11 +181,12 @@ class Others(Mapping[str, Builder]):
         return attempt == (record.seen.address, record.seen.number, POD_REFUSED)
 
     def _withdrawn(self, building: list[AttemptRecord]) -> Builder | None:
-        """An attempt that its job has given up, or that outlives its job: it may still begin, until
-        it is deleted, which will be soon."""
+        """An attempt that its job has given up, or that outlives its job: its pod may still come,
+        until it is gone, which will be soon."""
         for record in building:
             attempt, theirs = self._with_pod(record), record.owner != self._job.uid
-            if theirs and not attempt.ended and not self._open(record):
+            given_up = record.seen.deleting or not self._open(record)
+            if theirs and given_up and not attempt.ended:
                 return Builder(record.job[1], attempt, ending=True)
         return None
 
