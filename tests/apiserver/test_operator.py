@@ -126,7 +126,7 @@ def test_edit_while_stages_run_cancels_just_what_became_useless(
     jobs.edit("travel", plain(adapters=[adapter("travel", rank=4)]))
     # Neither may end by itself before it is seen that one of them is ended.
     eventually("the new one started", lambda: node.ran.count("finetune/travel") == 2)
-    assert node.stopped == ["finetune/travel"]
+    eventually("the old one was told", lambda: node.stopped == ["finetune/travel"])
     gone = {name.rsplit("-", 2)[0] for name in before - set(jobs.attempts())}
     assert gone <= {"travel-finetune-travel", "travel-check-travel"}
     for release in held:
