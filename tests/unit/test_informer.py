@@ -43,13 +43,16 @@ def listed(version: int, *claims: dict[str, Any], after: str = "") -> Answer:
     return answer
 
 
-def watched(*events: tuple[str, dict[str, Any]], then: str = "ends") -> Answer:
-    """A watch that brings events, and then ends, hangs, or breaks off in the middle of a line."""
+def watched(*events: tuple[str, dict[str, Any]], then: str = "ends", after: float = 0.0) -> Answer:
+    """A watch that brings events, the first so many seconds after it was taken, as an API server
+    does that is busy; and then ends, hangs, or breaks off in the middle of a line."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         response.enable_chunked_encoding()
         await response.prepare(request)
+        if after:
+            await asyncio.sleep(after)
         for what, body in events:
             await response.write(json.dumps({"type": what, "object": body}).encode() + b"\n")
         if then == "hangs":
@@ -328,15 +331,7 @@ async def turns(script: Sequence[Answer], count: int) -> list[tuple[bool, set[st
 
 async def test_a_watch_that_begins_too_late_is_taken_but_not_followed() -> None:
     """Else what came to be before the list would look as if it were not there."""
-
-    async def too_late(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        await asyncio.sleep(informer._TAKEN / 3)  # as an API server does that is busy
-        what, body = told(410)
-        await response.write(json.dumps({"type": what, "object": body}).encode() + b"\n")
-        return response
-
+    too_late = watched(told(410), after=informer._TAKEN / 3)
     script = [listed(1), too_late, listed(9, claim("data", 5)), watched(then="hangs")]
     assert await turns(script, 1) == [(True, {"data"})]
 
@@ -350,14 +345,7 @@ async def test_what_was_missed_is_told_before_a_watch_is_followed() -> None:
 async def test_a_watch_that_ends_as_it_should_is_followed_meanwhile() -> None:
     """Each ends after some minutes: nobody has to wait for that."""
     asked = asyncio.Event()
-
-    async def ends_later(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        await asyncio.sleep(2 * informer._TAKEN)
-        event = {"type": "ADDED", "object": claim("data", 2)}
-        await response.write(json.dumps(event).encode() + b"\n")
-        return response
+    ends_later = watched(("ADDED", claim("data", 2)), after=2 * informer._TAKEN)
 
     async def held(request: web.Request) -> web.StreamResponse:
         asked.set()

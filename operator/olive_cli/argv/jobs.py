@@ -26,9 +26,10 @@ def _status_takes(parser: Parser) -> None:
 
 def _status(cluster: "Cluster", given: Arguments) -> int:
     from olive_cli.commands.status import status
-    from olive_cli.commands.watch import watch
 
     if given.watch:
+        from olive_cli.commands.watch import watch
+
         if given.name is None or given.all_namespaces:
             raise WrongInputError("--watch follows one job: give its NAME, with -n")
         return watch(cluster, given.name, None)

@@ -2,6 +2,7 @@
 
 import ctypes
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ LIBRARY: Final = Path(sys.prefix) / "lib" / "olive_ops.so"
 _FLOATS = np.ctypeslib.ndpointer(np.float32, 2, flags="C")
 
 
+@cache
 def load() -> ctypes.CDLL:
     """The library, once for the whole process."""
     found = ctypes.CDLL(str(LIBRARY))
