@@ -31,7 +31,7 @@ class Conflict(Exception):  # noqa: N818 - the API server's word
 class Operator:
     """``refusing``: what the API server does not take for now, attempts by their stage and else by
     kind; ``again``: when each job asked to be looked at; ``started``: each attempt that it made,
-    and which others were at the same work when that was planned.
+    and which others were at the same work, or had done it, when that was planned.
     """
 
     def __init__(self, cluster: Cluster) -> None:
@@ -95,7 +95,7 @@ class Operator:
         for attempt in self._reserved.reserve(job, attempts):
             self.cluster.poke(cache.waiting(NAMESPACE, attempt.address) - {_key(name)})
         reserved = [records.attempt(m) for m in attempts]
-        rivals = {attempt.name: self._rivals(attempt) for attempt in reserved}
+        rivals = {attempt.name: self._rivals(attempt, job) for attempt in reserved}
         before, refused = self._refused.get(name, {}), dict[Ref, str]()
         try:
             for manifest in found.create:
@@ -212,11 +212,14 @@ class Operator:
 
     # What is asked
 
-    def _rivals(self, attempt: AttemptSeen) -> list[AttemptSeen]:
-        """The attempts at the same work that are there, and are to be."""
-        place = attempt.claim, attempt.address
-        found = [a for a in self.cluster.under_way() if (a.claim, a.address) == place]
-        return [a for a in found if not a.deleting]
+    def _rivals(self, attempt: AttemptSeen, job: JobSeen) -> list[AttemptSeen]:
+        """The attempts at the same work that are there, and are to be; of its own job, those too
+        that have done it."""
+        place, known = (attempt.claim, attempt.address), self.cluster.jobs.get(job.name)
+        own = self.cluster.attempts(job.name) if known and known.uid == job.uid else []
+        done = [a for a in own if a.ended == "Complete" and a.stage == attempt.stage]
+        there = [*self.cluster.under_way(), *done]
+        return [a for a in there if (a.claim, a.address) == place and not a.deleting]
 
     def serves(self, job: JobSeen) -> set[str]:
         """The names of the adapters that the newest pods are to offer."""

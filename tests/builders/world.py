@@ -39,7 +39,8 @@ CONFIG = Config(
 
 class World:
     """One job and its children. ``contents``: what a source holds, by its address. ``lingers``:
-    attempts that are deleted stay, as long as their pods take, until ``let_go``.
+    attempts that are deleted stay, as long as their pods take, until ``let_go``. ``interrupted``:
+    a pass ends before it deletes anything.
     """
 
     def __init__(self, **sections: Any) -> None:
@@ -51,7 +52,7 @@ class World:
         self.contents: dict[str, str] = {}
         self.records: list[ArtifactSeen] = []
         self.last: Plan | None = None
-        self.lingers = False
+        self.lingers = self.interrupted = False
 
     # What the person does
 
@@ -253,7 +254,7 @@ class World:
             self.seen = replace(self.seen, applied=applied)
             if ref.kind == "Deployment" and self.seen.deployment:
                 self._deploy(self.seen.deployment, manifest["spec"].get("replicas"))
-        for ref in what.delete:
+        for ref in () if self.interrupted else what.delete:
             self._delete(ref)
         self.told += [f"{e.type} {e.reason} {e.message}" for e in what.events]
         status = Status.from_body(json.loads(json.dumps(what.status.to_body())))

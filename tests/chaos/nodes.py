@@ -72,16 +72,17 @@ class Nodes(StandInNode):
         """Every pod is begun anew: the API server has gone back in time, and the nodes with it."""
         told = dict(self._told)
         self._crash(set(told.values()))
-        while set(told.values()) & self._placed.keys():
-            self._stop.wait(0.01)
         for uid in told:  # only now: no pod may be played twice at a time
             self._told.pop(uid, None)
         self._done.clear()
 
     def _crash(self, stops: set[threading.Event]) -> None:
+        """They end at once, and none is at work any more when this is over."""
         self._crashed |= stops
         for stop in stops:
             stop.set()
+        while stops & self._placed.keys():
+            self._stop.wait(0.01)
 
     def _collect(self, pod: str, ended: bool) -> None:
         target = {"type": "DisruptionTarget", "status": "True", "reason": "DeletionByPodGC"}
@@ -136,7 +137,8 @@ class Nodes(StandInNode):
             self._look_for_doubles(pod, work, others, (claim, given.key))
             self._patch(pod, "Running", {"running": {"startedAt": started}})
             if stop.wait(self._random.uniform(0.05, 1.0)):
-                self._stop.wait(self._random.uniform(0, 0.5))
+                if stop not in self._crashed:  # it is told to stop, and comes to a good place
+                    self._stop.wait(self._random.uniform(0, 0.5))
                 return Report("Failed", reason=FailureClass.CANCELLED, message="told to stop")
             report = self.volume.made(name, given, claim)
         finally:

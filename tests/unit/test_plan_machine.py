@@ -104,6 +104,7 @@ class Machine(RuleBasedStateMachine):
         self.spent: dict[str, int] = {}
         self.served: dict[str, set[str]] = {}
         self.mounted: dict[str, str] = {}
+        self.lost: set[tuple[str, str]] = set()
         self.blind = self.full = False
 
     # People
@@ -265,6 +266,7 @@ class Machine(RuleBasedStateMachine):
             return
         name = data.draw(st.sampled_from(records))
         seen = self.cluster.real["Artifact"][name].record.seen
+        self.lost.add((seen.claim, seen.key))
         if too:
             self.cluster.store.discard((seen.claim, seen.key))
         else:
@@ -287,7 +289,7 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def holds(self) -> None:
         self._counts_never_fall()
-        self._two_work_at_the_same_only_if_the_first_may_never_begin()
+        self._nobody_begins_what_another_does_or_has_done()
         self._what_serves_stays()
         self._what_is_ready_is_rolled_out()
 
@@ -309,16 +311,22 @@ class Machine(RuleBasedStateMachine):
             self.spent[job.uid] = job.status.gpuSeconds
         self.counts = known
 
-    def _two_work_at_the_same_only_if_the_first_may_never_begin(self) -> None:
+    def _nobody_begins_what_another_does_or_has_done(self) -> None:
         for attempt, rivals in self.operator.started:
             for rival in rivals:
                 pod = rival.pod
                 stuck = rival.suspended or (pod and (pod.unschedulable or pod.waiting))
                 late = pod is None and _age(rival, attempt) >= sharing.PATIENCE
-                assert self.blind or ((stuck or late) and not rival.begun), (attempt, rival)
+                hopeless = (stuck or late) and not rival.begun
+                assert self.blind or hopeless or self._is_lost(rival), (attempt, rival)
         self.operator.started.clear()
         if not self.cluster.behind and not self.passes:
             self.blind = False
+
+    def _is_lost(self, attempt: AttemptSeen) -> bool:
+        """It had made an artifact, of which something has gone since."""
+        report = attempt.pod.report if attempt.pod else None
+        return report is not None and (attempt.claim, report.key) in self.lost
 
     def _what_serves_stays(self) -> None:
         for name, job in self.cluster.jobs.items():

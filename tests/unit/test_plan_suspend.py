@@ -43,6 +43,16 @@ def test_what_had_finished_unseen_when_it_was_suspended_is_not_done_again() -> N
     assert edit(world.let_go()).started.count("finetune/travel") == 1
 
 
+def test_what_finishes_before_suspending_could_end_it_is_not_done_again() -> None:
+    world = plain().finish("fetch/model", "fetch/travel", "quantize", "check/travel")
+    world.run("finetune/travel")
+    world.interrupted = True
+    edit(world, suspend=True).finish("finetune/travel")
+    assert world.stage("finetune/travel").state == "Succeeded"
+    world.interrupted = False
+    assert edit(world).started.count("finetune/travel") == 1
+
+
 def test_resumed_it_goes_on_with_the_next_attempt_and_no_failure() -> None:
     world = plain().run("fetch/model")
     edit(edit(world, suspend=True))

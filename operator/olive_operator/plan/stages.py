@@ -146,11 +146,12 @@ def _next(
 
 
 def _had_finished(before: StageStatus, attempt: AttemptSeen) -> bool:
-    """It was withdrawn, and had made its artifact by then, which is seen while it is deleted."""
+    """It was withdrawn, and had made its artifact before anybody could end it: nobody has dealt
+    with that."""
     withdrawn = attempt.number == before.attempt == before.endedAttempt and not before.finishedAt
     report = attempt.pod.report if attempt.pod else None
     made = attempt.ended == "Complete" and report is not None and report.outcome == "Succeeded"
-    return withdrawn and attempt.deleting and made
+    return withdrawn and made
 
 
 def _at(address: str, seen: Seen) -> list[AttemptSeen]:

@@ -6,8 +6,9 @@ from typing import Final
 
 from olive_operator.api.seen import AttemptSeen, Builder
 from olive_operator.api.status import StageStatus, State
+from olive_operator.plan.clock import text
 from olive_operator.plan.pods import Pending
-from olive_operator.plan.spent import gpu_seconds
+from olive_operator.plan.spent import ended_at, gpu_seconds
 from olive_operator.plan.view import View
 
 SHARED: Final = "BuiltByAnotherJob"
@@ -112,7 +113,10 @@ def of_twin(before: StageStatus, maker: StageStatus) -> StageStatus:
 
 def sweeping(view: View, attempt: AttemptSeen | None = None) -> StageStatus:
     """What it is to make is being removed from the store; what the attempt has made goes too."""
-    status = withdrawn(view, attempt) if attempt else view.before
+    status = view.before
+    if attempt:  # and that it has ended is dealt with
+        finished = text(ended_at(view, attempt))
+        status = replace(withdrawn(view, attempt), finishedAt=finished)
     return replace(
         status,
         state=State.PENDING,
