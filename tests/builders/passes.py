@@ -15,7 +15,7 @@ from olive_operator import labels, records
 from olive_operator.api.seen import AttemptSeen, ClaimSeen, DeploymentSeen, JobSeen, Ref, Seen
 from olive_operator.api.status import Status
 from olive_operator.ask.inquiries import Answers
-from olive_operator.plan import Plan, plan
+from olive_operator.plan import Plan, plan, sharing
 from olive_operator.reconcile.observe import observe
 from olive_operator.reconcile.reservations import Reservations
 from olive_operator.watch.kept import AttemptRecord, ChildRecord, ClaimRecord, JobRecord
@@ -130,7 +130,7 @@ class Operator:
             for attempt in reserved:
                 self._reserved.release(job, attempt)
                 self.cluster.poke(cache.waiting(NAMESPACE, attempt.address) - {_key(name)})
-            for address in _dealt_with(job.status, found.status):
+            for address in sharing.freed(job.status, found.status):
                 self.cluster.poke(cache.waiting(NAMESPACE, address) - {_key(name)})
 
     # Effects
@@ -253,8 +253,3 @@ def _key(name: str) -> tuple[str, str]:
 
 def _place(ref: Ref) -> tuple[str, tuple[str, str]]:
     return ref.kind, _key(ref.name)
-
-
-def _dealt_with(before: Status, after: Status) -> set[str]:
-    known = {s.name: s.endedAttempt for s in before.stages}
-    return {s.address for s in after.stages if s.endedAttempt > known.get(s.name, 0)}

@@ -105,6 +105,7 @@ class Machine(RuleBasedStateMachine):
         self.served: dict[str, set[str]] = {}
         self.mounted: dict[str, str] = {}
         self.lost: set[tuple[str, str]] = set()
+        self.unseen: set[str] = set()
         self.blind = self.full = False
 
     # People
@@ -320,13 +321,16 @@ class Machine(RuleBasedStateMachine):
                 hopeless = (stuck or late) and not rival.begun
                 assert self.blind or hopeless or self._is_lost(rival), (attempt, rival)
         self.operator.started.clear()
+        if self.blind:
+            self.unseen |= {a.name for a in self.cluster.attempts() if a.ended}
         if not self.cluster.behind and not self.passes:
             self.blind = False
 
     def _is_lost(self, attempt: AttemptSeen) -> bool:
-        """It had made an artifact, of which something has gone since."""
+        """It had made an artifact, of which something has gone since, or nobody saw it end."""
         report = attempt.pod.report if attempt.pod else None
-        return report is not None and (attempt.claim, report.key) in self.lost
+        made = report and (attempt.claim, report.key)
+        return made is not None and (made in self.lost or attempt.name in self.unseen)
 
     def _what_serves_stays(self) -> None:
         for name, job in self.cluster.jobs.items():

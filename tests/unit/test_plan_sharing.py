@@ -1,5 +1,6 @@
 """Jobs that need the same artifact: whoever has begun makes it; nobody waits for who cannot."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -50,6 +51,14 @@ class Two:
         assert found is not None
         return found
 
+    def finish(self, *stages: str) -> None:
+        """One attempt after the other goes well, whichever job's it is."""
+        for stage in stages:
+            attempt = next(a.name for a in self.cluster.under_way() if a.stage == stage)
+            self.cluster.start(attempt)
+            self.cluster.finish(attempt)
+            self.look()
+
     def finish_all(self) -> "Two":
         """Everything goes well from here on."""
         for _ in range(40):
@@ -95,6 +104,43 @@ def test_when_the_first_is_deleted_the_second_takes_over_once_its_pod_is_gone() 
     two.cluster.gone(first)
     two.look()
     assert len(two.attempts("two")) == 1
+
+
+def edits_its_model(two: Two) -> None:
+    two.cluster.edit("one", **ALONE, model={"source": "pvc://models/other"})
+
+
+def ends_well(two: Two) -> None:
+    two.cluster.finish(next(a for a in two.attempts("one") if "quantize" in a))
+
+
+def is_evicted(two: Two) -> None:
+    two.cluster.evict(next(a for a in two.attempts("one") if "quantize" in a))
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (edits_its_model, ends_well),
+        (edits_its_model, is_evicted),
+        (ends_well, edits_its_model),
+        (is_evicted, edits_its_model),
+    ],
+)
+def test_what_has_ended_and_may_not_be_wanted_any_more_is_not_waited_for(
+    first: Callable[[Two], None], then: Callable[[Two], None]
+) -> None:
+    """Its job deals with it when it knows what its new model is, and that may never come."""
+    two = Two()
+    two.finish("fetch/model", "fetch/model")
+    two.cluster.start(next(a for a in two.attempts("one") if "quantize" in a))
+    assert two.look().stage("two", "quantize").reason == "BuiltByAnotherJob"
+    first(two)
+    if first is edits_its_model:
+        assert two.look().stage("two", "quantize").reason == "BuiltByAnotherJob", "it runs on"
+    then(two)
+    two.look()
+    assert any("quantize" in a for a in two.attempts("two"))
 
 
 def test_who_cannot_begin_is_not_waited_for_and_whoever_begins_first_makes_it() -> None:

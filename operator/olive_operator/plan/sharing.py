@@ -11,10 +11,12 @@ from typing import Final
 
 from olive_operator import build, labels
 from olive_operator.api.seen import AttemptSeen, Builder
+from olive_operator.api.status import StageStatus, Status
 from olive_operator.plan import limits, volumes
 from olive_operator.plan.graph import claim_of
-from olive_operator.plan.pods import pending
+from olive_operator.plan.pods import POD_REFUSED, pending
 from olive_operator.plan.view import View
+from olive_operator.plan.waits import FOR_INPUTS
 
 PATIENCE: Final = timedelta(minutes=5)
 """For a pod to be made, if nobody tells why it is not: Kubernetes' own controllers may be behind,
@@ -53,6 +55,21 @@ def ahead_of(attempt: AttemptSeen, view: View) -> Builder | None:
     if attempt.begun and _age(attempt) < _age(other.attempt):
         return None
     return other
+
+
+def freed(before: Status, after: Status) -> set[str]:
+    """Addresses at which others may begin, as this job's status now is: an attempt has ended, or
+    gets no pod, or it is not known any more whether it is wanted."""
+    known = {stage.name: stage for stage in before.stages}
+
+    def free(stage: StageStatus) -> bool:
+        was = known.get(stage.name)
+        gives_up = stage.reason in (POD_REFUSED, FOR_INPUTS)
+        if was is None:
+            return gives_up or stage.endedAttempt > 0
+        return (gives_up and stage.reason != was.reason) or stage.endedAttempt > was.endedAttempt
+
+    return {stage.address for stage in after.stages if free(stage)}
 
 
 def _stuck(other: Builder, now: datetime) -> bool:

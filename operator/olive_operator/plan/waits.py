@@ -12,12 +12,13 @@ from olive_operator.plan.spent import ended_at, gpu_seconds
 from olive_operator.plan.view import View
 
 SHARED: Final = "BuiltByAnotherJob"
+FOR_INPUTS: Final = "WaitingForInputs"
 
 
 def waiting(before: StageStatus, inputs: list[str]) -> StageStatus:
     """Not yet due; the counts of attempts are kept, as the address may stay what it was."""
     why = f"waits for {', '.join(inputs)}"
-    return replace(before, state=State.WAITING, reason="WaitingForInputs", message=why, key="")
+    return replace(before, state=State.WAITING, reason=FOR_INPUTS, message=why, key="")
 
 
 def gated(view: View, held: Sequence[str]) -> StageStatus:

@@ -16,9 +16,11 @@ from olive_operator.api.seen import (
     Ref,
     Seen,
 )
+from olive_operator.api.status import StageStatus
 from olive_operator.ask.inquiries import Answers
 from olive_operator.plan.graph import claim_of
 from olive_operator.plan.pods import POD_REFUSED
+from olive_operator.plan.waits import FOR_INPUTS
 from olive_operator.reconcile.observe_store import sweeping
 from olive_operator.reconcile.reservations import Reservations
 from olive_operator.watch.cache import Cache, JobKey
@@ -167,16 +169,24 @@ class Others(Mapping[str, Builder]):
         return job if job and job.seen and job.seen.uid == record.owner else None
 
     def _open(self, record: AttemptRecord) -> bool:
-        """Its job has not dealt with it; one that is deleted will not."""
-        job = self._owner(record)
-        if job is None or job.seen is None or (job.deleting and self._with_pod(record).ended):
+        """Its job has not dealt with it, and will: one that is deleted deals with nothing that has
+        ended, nor does one that does not know now whether it wants it."""
+        job, stage = self._owner(record), self._stage(record)
+        undecided = stage is not None and stage.reason == FOR_INPUTS
+        if job is None or job.seen is None:
+            return False
+        if (job.deleting or undecided) and self._with_pod(record).ended:
             return False
         return bool(record.seen.number > _told_of(job.seen, record.seen))
 
+    def _stage(self, record: AttemptRecord) -> StageStatus | None:
+        """Its stage, as its job's status has it."""
+        job = self._owner(record)
+        return job.seen.status.stage_named(record.seen.stage) if job and job.seen else None
+
     def _refused(self, record: AttemptRecord) -> bool:
         """Its job says that it gets no pod."""
-        job = self._owner(record)
-        stage = job.seen.status.stage_named(record.seen.stage) if job and job.seen else None
+        stage = self._stage(record)
         attempt = stage and (stage.address, stage.attempt, stage.reason)
         return attempt == (record.seen.address, record.seen.number, POD_REFUSED)
 

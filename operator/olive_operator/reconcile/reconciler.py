@@ -14,9 +14,8 @@ from olive_operator.ask.inquiries import Inquiries, Questions
 from olive_operator.client.apiserver import ApiError
 from olive_operator.client.cluster import Cluster, Manifest
 from olive_operator.config import Config
-from olive_operator.plan import Plan, plan
+from olive_operator.plan import Plan, plan, sharing
 from olive_operator.plan.graph import claim_of
-from olive_operator.plan.pods import POD_REFUSED
 from olive_operator.reconcile import urgency
 from olive_operator.reconcile.carry_out import Done, Objects, carry_out, tell_refusal
 from olive_operator.reconcile.notes import Notes
@@ -206,7 +205,7 @@ class Reconciler:
         self._notes.wrote(key)
         metrics.count(job, status)
         self._trace(job, status, self._clock())
-        for address in _free_for_others(job.status, status):
+        for address in sharing.freed(job.status, status):
             self._poke_others(key, self._cache.waiting(job.namespace, address))
 
     def _poke_others(self, key: JobKey, keys: Set[JobKey]) -> None:
@@ -259,15 +258,3 @@ def _silent(attempt: AttemptSeen, now: datetime) -> bool:
     created = attempt.createdAt
     late = created is not None and now - created >= _SILENT_AFTER
     return late and attempt.pod is None and not attempt.suspended
-
-
-def _free_for_others(before: Status, after: Status) -> set[str]:
-    """Addresses at which others may begin: an attempt has ended in this pass, or gets no pod."""
-    ended = {s.name: s.endedAttempt for s in before.stages}
-    refused = {s.name for s in before.stages if s.reason == POD_REFUSED}
-    return {
-        stage.address
-        for stage in after.stages
-        if stage.endedAttempt > ended.get(stage.name, 0)
-        or (stage.reason == POD_REFUSED and stage.name not in refused)
-    }
