@@ -78,6 +78,8 @@ def etcd() -> list[str]:
         f"--advertise-client-urls={ETCD}",
         "--listen-peer-urls=unix://etcd-peer:0",
         *ETCD_MEMBER,
+        # As kubeadm has it: without, the API server has no bookmarks for watches of what is quiet.
+        "--watch-progress-notify-interval=5s",
         "--log-level=warn",
     ]
 

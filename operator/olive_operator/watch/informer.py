@@ -20,7 +20,7 @@ from olive_operator.watch.kinds import Kind, key_of, version_of
 
 log = logging.getLogger("olive.informer")
 
-PAGE = 100
+PAGE = 250
 """Objects at a time: what a page takes, decoded, stays with the process."""
 _SHORTEST_WATCH = 300
 """Seconds after which the server ends a watch; up to twice that, so that not all end at once."""
