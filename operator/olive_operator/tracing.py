@@ -74,7 +74,7 @@ def _attempt(
     end = instant(stage.finishedAt) if stage.finishedAt else at
     start = instant(stage.startedAt) if stage.startedAt else end - timedelta(seconds=stage.seconds)
     kind, failed = stage.kind, failure_since(last, stage)
-    done = "Succeeded" if stage.state == State.SUCCEEDED else WITHDRAWN
+    done = "Succeeded" if stage.finishedAt else WITHDRAWN
     attributes: dict[str, str | int | float] = {
         **told,
         "olive.stage.name": stage.name,

@@ -30,8 +30,9 @@ class Conflict(Exception):  # noqa: N818 - the API server's word
 
 class Operator:
     """``refusing``: what the API server does not take for now, attempts by their stage and else by
-    kind; ``again``: when each job asked to be looked at; ``started``: each attempt that it made,
-    and which others were at the same work, or had done it, when that was planned.
+    kind; ``unanswered``: jobs of which the next write of the status is not answered; ``again``:
+    when each job asked to be looked at; ``started``: each attempt that it made, and which others
+    were at the same work, or had done it, when that was planned.
     """
 
     def __init__(self, cluster: Cluster) -> None:
@@ -39,7 +40,9 @@ class Operator:
         self.refusing: set[str] = set()
         self.again: dict[str, datetime] = {}
         self.started: list[tuple[AttemptSeen, list[AttemptSeen]]] = []
+        self.unanswered: set[str] = set()
         self._refused: dict[str, dict[Ref, str]] = {}
+        self._announced: dict[str, Status] = {}
         self._reserved = self._nothing_reserved()
 
     def crash(self) -> None:
@@ -47,6 +50,7 @@ class Operator:
         self.cluster.list_anew()
         self.again.clear()
         self._refused.clear()
+        self._announced.clear()
         self._reserved = self._nothing_reserved()
 
     def knows(self, name: str) -> JobSeen | None:
@@ -82,7 +86,9 @@ class Operator:
         self.again.pop(name, None)
         job = self.knows(name)
         if job is None:
+            self._announced.pop(name, None)
             return
+        self._announce(name, job.status)
         cache = self.cluster.cache
         known = cache.get("OptimizationJob", (NAMESPACE, name))
         version = known.version if known else 0
@@ -130,8 +136,6 @@ class Operator:
             for attempt in reserved:
                 self._reserved.release(job, attempt)
                 self.cluster.poke(cache.waiting(NAMESPACE, attempt.address) - {_key(name)})
-            for address in sharing.freed(job.status, found.status):
-                self.cluster.poke(cache.waiting(NAMESPACE, address) - {_key(name)})
 
     # Effects
 
@@ -152,7 +156,19 @@ class Operator:
             raise Conflict
         read = Status.from_body(json.loads(json.dumps(status.to_body())))
         record = JobRecord(replace(real.record.seen, status=read))
+        if job.name in self.unanswered:  # tried again, it is a conflict with itself
+            self.unanswered.discard(job.name)
+            self.cluster.put("OptimizationJob", job.name, record)
+            self.cluster.poke([_key(job.name)])
+            raise Conflict
         self.cluster.put("OptimizationJob", job.name, record, by=job.name)
+        self._announce(job.name, read)
+
+    def _announce(self, name: str, status: Status) -> None:
+        before = self._announced.get(name, status)
+        self._announced[name] = status
+        for address in sharing.freed(before, status):
+            self.cluster.poke(self.cluster.cache.waiting(NAMESPACE, address) - {_key(name)})
 
     def _apply(self, manifest: Manifest, job: JobSeen) -> None:
         ref = Ref.of(manifest)
@@ -213,13 +229,22 @@ class Operator:
     # What is asked
 
     def _rivals(self, attempt: AttemptSeen, job: JobSeen) -> list[AttemptSeen]:
-        """The attempts at the same work that are there, and are to be; of its own job, those too
-        that have done it."""
-        place, known = (attempt.claim, attempt.address), self.cluster.jobs.get(job.name)
-        own = self.cluster.attempts(job.name) if known and known.uid == job.uid else []
-        done = [a for a in own if a.ended == "Complete" and a.stage == attempt.stage]
-        there = [*self.cluster.under_way(), *done]
-        return [a for a in there if (a.claim, a.address) == place and not a.deleting]
+        """The attempts at the same work that are there, and are to be, or have done it."""
+        place = attempt.claim, attempt.address
+        there = [*self.cluster.under_way(), *self._done(job.uid, attempt.stage)]
+        same = [a for a in there if (a.claim, a.address) == place]
+        return [a for a in same if a.made or not a.deleting]
+
+    def _done(self, uid: str, stage: str) -> Iterator[AttemptSeen]:
+        """Of its own job, what has done the stage; of others, what they still count: but every job
+        fetches for itself."""
+        for job in self.cluster.jobs.values():
+            for attempt in self.cluster.attempts(job.name):
+                known = job.status.stage_named(attempt.stage)
+                work = known and (job.status.claim, known.address, known.kind != "fetch")
+                counts = work == (attempt.claim, attempt.address, True)
+                if attempt.made and (attempt.stage == stage if job.uid == uid else counts):
+                    yield attempt
 
     def serves(self, job: JobSeen) -> set[str]:
         """The names of the adapters that the newest pods are to offer."""

@@ -110,6 +110,13 @@ def test_waiting_begins_when_a_stage_is_due_and_none_runs() -> None:
     assert waits_since(world) == 110
 
 
+def test_what_ran_out_of_time_does_not_wait_before_it_is_due_again() -> None:
+    world = World(adapters=None, timeouts={"fetch": "1h"}).settle().run("fetch/model")
+    since = waits_since(world.wait(3600))
+    assert since is not None
+    assert since > 3600, "it ran until then, and is not to run at once"
+
+
 def test_waiting_begins_anew_when_a_job_is_resumed() -> None:
     world = World(adapters=None, suspend=True).settle()
     assert waits_since(world) is None

@@ -35,6 +35,19 @@ def test_attempt_that_runs_for_too_long_is_ended_and_tried_once_more() -> None:
     assert world.condition("Stalled")[1] != "Timeout", "the other fetch is still to come"
 
 
+@pytest.mark.parametrize("limit", [0, 3], ids=["for good", "once more"])
+def test_what_has_finished_before_its_time_could_be_called_out_counts(limit: int) -> None:
+    world = fetching(timeouts={"fetch": "10m"}, retry={"limit": limit}).run("fetch/model")
+    world.interrupted = True
+    world.wait(600)
+    assert world.stage("fetch/model").reason == "Timeout"
+    assert world.stage("fetch/model").state == ("Pending" if limit else "Failed")
+    world.finish("fetch/model")
+    assert world.stage("fetch/model").state == "Succeeded"
+    world.interrupted = False
+    assert world.wait(10**6).started.count("fetch/model") == 1
+
+
 def test_limit_that_is_raised_holds_for_the_pod_that_runs() -> None:
     world = fetching(timeouts={"fetch": "10m"}).run("fetch/model").wait(599)
     world.edit(serve=None, timeouts={"fetch": "2h"}).wait(3600)

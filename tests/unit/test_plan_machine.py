@@ -105,6 +105,7 @@ class Machine(RuleBasedStateMachine):
         self.served: dict[str, set[str]] = {}
         self.mounted: dict[str, str] = {}
         self.lost: set[tuple[str, str]] = set()
+        self.ended: set[str] = set()
         self.unseen: set[str] = set()
         self.blind = self.full = False
 
@@ -166,7 +167,8 @@ class Machine(RuleBasedStateMachine):
         if at_once:
             self.passes[name] = self.operator.work(name)
         found = self._go_on(name, 1000)
-        aside = self.cluster.behind or self.passes or self.operator.refusing
+        operator = self.operator
+        aside = self.cluster.behind or self.passes or operator.refusing or operator.unanswered
         if at_once and found and not aside:
             self._asks_for_nothing_more(name, found)
 
@@ -182,6 +184,11 @@ class Machine(RuleBasedStateMachine):
     def crash(self) -> None:
         self.passes.clear()
         self.operator.crash()
+
+    @rule(name=st.sampled_from(NAMES))
+    def lose_an_answer(self, name: str) -> None:
+        """The next status is written, and nobody hears of it but by the watch."""
+        self.operator.unanswered.add(name)
 
     @rule(kind=st.sampled_from(("OptimizationJob", "Job", "Pod", "Artifact", "Deployment")))
     def fall_behind(self, kind: str) -> None:
@@ -321,10 +328,23 @@ class Machine(RuleBasedStateMachine):
                 hopeless = (stuck or late) and not rival.begun
                 assert self.blind or hopeless or self._is_lost(rival), (attempt, rival)
         self.operator.started.clear()
+        ended = {a.name for a in self.cluster.attempts() if a.ended}
         if self.blind:
-            self.unseen |= {a.name for a in self.cluster.attempts() if a.ended}
+            self.unseen |= ended - self.ended
+        self.ended = ended
         if not self.cluster.behind and not self.passes:
             self.blind = False
+            self.lost -= self._recorded() - self._missed()
+
+    def _recorded(self) -> set[tuple[str, str]]:
+        """What is whole on a volume, and known to be."""
+        records = (thing.record.seen for thing in self.cluster.real["Artifact"].values())
+        return {(seen.claim, seen.key) for seen in records} & self.cluster.store
+
+    def _missed(self) -> set[tuple[str, str]]:
+        """What an attempt did not find on its volume: its record is going to be deleted."""
+        reports = ((a.claim, a.pod.report) for a in self.cluster.attempts() if a.pod)
+        return {(claim, report.missing) for claim, report in reports if report and report.missing}
 
     def _is_lost(self, attempt: AttemptSeen) -> bool:
         """It had made an artifact, of which something has gone since, or nobody saw it end."""

@@ -1,5 +1,7 @@
 """What was swept out of the store is made again only for the sake of what is made from it."""
 
+from typing import Any
+
 import pytest
 from builders import World, adapter
 
@@ -48,6 +50,35 @@ def test_job_that_serves_nothing_misses_nothing() -> None:
     sweep(world, *STAGES)
     assert world.started == before
     assert world.condition("Ready") == ("True", "Completed")
+
+
+def test_what_is_made_before_it_could_be_ended_as_unneeded_is_not_made_again() -> None:
+    alone: dict[str, Any] = {"serve": None, "evaluate": None, "adapters": []}
+    other = World(**alone).settle().finish("fetch/model", "quantize", "export")
+    world = World(**alone).settle().finish("fetch/model").run("quantize")
+    world.interrupted = True
+    world.records.append(other.records[-1])
+    assert world.settle().stage("quantize").reason == "NotNeeded"
+    world.finish("quantize")
+    world.interrupted = False
+    world.edit(**{**alone, "adapters": [adapter("travel")]})
+    assert world.stage("quantize").state == "Succeeded"
+    assert world.started.count("quantize") == 1
+
+
+def test_what_was_withdrawn_by_an_edit_and_then_not_needed_is_made_when_it_is() -> None:
+    alone: dict[str, Any] = {"serve": None, "evaluate": None, "adapters": []}
+    other = World(**alone).settle().finish("fetch/model", "quantize", "export")
+    world = World(**alone).settle().finish("fetch/model").run("quantize")
+    world.lingers = True
+    world.edit(**{**alone, "quantize": {"algorithm": "rtn", "groupSize": 64}})
+    world.records.append(other.records[-1])
+    world.edit(**alone)
+    assert world.stage("quantize").reason == "NotNeeded"
+    world.lingers = False
+    world.let_go()
+    world.edit(**{**alone, "adapters": [adapter("travel")]})
+    assert world.attempt("quantize").number == 2
 
 
 def test_edit_makes_again_only_what_it_reads() -> None:

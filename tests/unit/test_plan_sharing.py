@@ -1,16 +1,17 @@
 """Jobs that need the same artifact: whoever has begun makes it; nobody waits for who cannot."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from builders.cluster import Cluster
-from builders.passes import Operator
+from builders.passes import Conflict, Operator
 
 from olive_contract.failures import FailureClass
-from olive_operator.api.status import StageStatus
+from olive_operator.api.status import StageStatus, State, Status
 from olive_operator.plan.limits import STALLED_AFTER
-from olive_operator.plan.sharing import UNSEEN
+from olive_operator.plan.sharing import UNSEEN, freed
 
 ALONE: dict[str, Any] = {"serve": None, "evaluate": None, "adapters": []}
 MODEL = "fetch/model"
@@ -29,15 +30,30 @@ class Two:
             self.cluster.submit(name, **ALONE, **more)
             self.look()
 
-    def look(self) -> "Two":
+    def look(self, first: str = "one") -> "Two":
         """Whatever is poked is looked at, until nothing is."""
         for _ in range(30):
             if not self.cluster.poked:
                 return self
-            for name in list(self.cluster.poked):
-                for _ in self.operator.work(name):
-                    pass
+            for name in sorted(self.cluster.poked, key=lambda name: name != first):
+                with suppress(Conflict):
+                    for _ in self.operator.work(name):
+                        pass
         raise AssertionError("the jobs poke each other for ever")
+
+    def quantizes(self) -> "Two":
+        """The first's quantization runs, and the second waits for it."""
+        self.finish("fetch/model", "fetch/model")
+        self.cluster.start(self.quantization("one"))
+        assert self.look().stage("two", "quantize").reason == "BuiltByAnotherJob"
+        return self
+
+    def quantization(self, job: str) -> str:
+        return next(a for a in self.attempts(job) if "quantize" in a)
+
+    def begun(self, stage: str) -> int:
+        """How many attempts at it were made, whichever job's."""
+        return sum(attempt.stage == stage for attempt, _ in self.operator.started)
 
     def attempts(self, job: str) -> list[str]:
         return [a.name for a in self.cluster.attempts(job)]
@@ -110,37 +126,115 @@ def edits_its_model(two: Two) -> None:
     two.cluster.edit("one", **ALONE, model={"source": "pvc://models/other"})
 
 
+def edits_its_claim_too(two: Two) -> None:
+    storage, model = {"claim": "shared"}, {"source": "pvc://models/other"}
+    two.cluster.edit("one", **ALONE, model=model, storage=storage)
+
+
 def ends_well(two: Two) -> None:
-    two.cluster.finish(next(a for a in two.attempts("one") if "quantize" in a))
+    two.cluster.finish(two.quantization("one"))
 
 
 def is_evicted(two: Two) -> None:
-    two.cluster.evict(next(a for a in two.attempts("one") if "quantize" in a))
+    two.cluster.evict(two.quantization("one"))
+
+
+@pytest.mark.parametrize("looks_first", ["one", "two"])
+@pytest.mark.parametrize(
+    ("then", "at_last"),
+    [
+        (edits_its_model, is_evicted),
+        (is_evicted, edits_its_model),
+        (is_evicted, edits_its_claim_too),
+    ],
+)
+def test_what_has_failed_and_may_not_be_wanted_any_more_is_not_waited_for(
+    then: Callable[[Two], None], at_last: Callable[[Two], None], looks_first: str
+) -> None:
+    """Its job tells of it when it knows what its new model is, and that may never come."""
+    two = Two().quantizes()
+    then(two)
+    if then is edits_its_model:
+        assert two.look().stage("two", "quantize").reason == "BuiltByAnotherJob", "it runs on"
+    at_last(two)
+    two.look(looks_first)
+    assert two.quantization("two")
+
+
+@pytest.mark.parametrize("looks_first", ["one", "two"])
+@pytest.mark.parametrize(
+    ("then", "at_last"), [(edits_its_model, ends_well), (ends_well, edits_its_model)]
+)
+def test_what_was_made_is_found_though_its_job_may_not_want_it_any_more(
+    then: Callable[[Two], None], at_last: Callable[[Two], None], looks_first: str
+) -> None:
+    two = Two().quantizes()
+    then(two)
+    at_last(two)
+    two.look(looks_first)
+    assert two.stage("two", "quantize").reason == "Cached"
+    assert two.begun("quantize") == 1
+    assert two.stage("one", "quantize").reason == "WaitingForInputs"
+
+
+@pytest.mark.parametrize("effects", [1, 2], ids=["it is withdrawn", "it is told to end, too"])
+def test_what_is_made_by_what_was_withdrawn_is_not_made_by_another(effects: int) -> None:
+    two = Two().quantizes()
+    two.cluster.edit("one", **ALONE, suspend=True)
+    withdraws = two.operator.work("one")
+    for _ in range(effects):
+        next(withdraws)
+    assert two.stage("one", "quantize").endedAttempt == 1
+    [quantizing] = [a for a in two.cluster.attempts("one") if a.stage == "quantize"]
+    assert quantizing.deleting == (effects == 2)
+    two.cluster.finish(two.quantization("one"))
+    two.look("two")
+    assert two.stage("two", "quantize").reason == "Cached"
+    assert two.begun("quantize") == 1
+    assert two.stage("one", "quantize").reason == "Built"
+
+
+def test_end_is_told_to_others_though_nobody_heard_that_it_was_written() -> None:
+    two = Two()
+    two.cluster.start(two.attempt("one"))
+    two.cluster.fail(two.attempt("one"), FailureClass.AUTH_DENIED)
+    two.operator.unanswered.add("one")
+    two.look("two")
+    assert two.stage("one").state == "Failed"
+    assert len(two.attempts("two")) == 1
+
+
+def stage_at(address: str, **fields: Any) -> Status:
+    return Status(stages=(StageStatus("quantize", State.PENDING, address=address, **fields),))
 
 
 @pytest.mark.parametrize(
-    ("first", "then"),
+    ("before", "after", "free"),
     [
-        (edits_its_model, ends_well),
-        (edits_its_model, is_evicted),
-        (ends_well, edits_its_model),
-        (is_evicted, edits_its_model),
+        (stage_at("a"), stage_at("a", attempt=1), set()),
+        (stage_at("a", attempt=1), stage_at("a", attempt=1, endedAttempt=1), {"a"}),
+        (
+            stage_at("a", attempt=1, endedAttempt=1),
+            stage_at("a", attempt=1, endedAttempt=1, finishedAt="2026-11-22T00:00:00Z"),
+            {"a"},
+        ),
+        (stage_at("a", attempt=1), stage_at("a", attempt=1, reason="PodRefused"), {"a"}),
+        (stage_at("a", attempt=1), stage_at("a", attempt=1, reason="WaitingForInputs"), {"a"}),
+        (stage_at("a", attempt=1), stage_at("", reason="WaitingForInputs"), {"a"}),
+        (stage_at("", reason="WaitingForInputs"), stage_at("b"), set()),
+    ],
+    ids=[
+        "it begins",
+        "it has ended",
+        "it had finished when it was withdrawn",
+        "it gets no pod",
+        "it may not be wanted any more",
+        "nor on this claim",
+        "it is known what is wanted",
     ],
 )
-def test_what_has_ended_and_may_not_be_wanted_any_more_is_not_waited_for(
-    first: Callable[[Two], None], then: Callable[[Two], None]
-) -> None:
-    """Its job deals with it when it knows what its new model is, and that may never come."""
-    two = Two()
-    two.finish("fetch/model", "fetch/model")
-    two.cluster.start(next(a for a in two.attempts("one") if "quantize" in a))
-    assert two.look().stage("two", "quantize").reason == "BuiltByAnotherJob"
-    first(two)
-    if first is edits_its_model:
-        assert two.look().stage("two", "quantize").reason == "BuiltByAnotherJob", "it runs on"
-    then(two)
-    two.look()
-    assert any("quantize" in a for a in two.attempts("two"))
+def test_where_others_may_begin(before: Status, after: Status, free: set[str]) -> None:
+    assert freed(before, after) == free
 
 
 def test_who_cannot_begin_is_not_waited_for_and_whoever_begins_first_makes_it() -> None:

@@ -32,12 +32,18 @@ def test_it_goes_on_and_counts_when_the_inputs_come_out_the_same() -> None:
     assert world.started.count("export") == 1
 
 
-def test_what_has_ended_by_then_is_kept_until_it_is_known_what_for() -> None:
+def test_what_it_has_made_by_then_is_found() -> None:
     world = exporting().finish("export")
     assert world.stage("export").state == "Waiting"
     world.finish("fetch/model")
-    assert world.stage("export").state == "Succeeded"
+    assert (world.stage("export").state, world.stage("export").reason) == ("Succeeded", "Cached")
     assert world.started.count("export") == 1
+
+
+def test_what_it_has_made_is_recorded_at_once() -> None:
+    world = exporting()
+    key = world.attempt("export").address
+    assert key in {record.key for record in world.finish("export").records}
 
 
 def test_it_is_ended_when_they_come_out_otherwise() -> None:

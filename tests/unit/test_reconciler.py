@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from builders import CONFIG, NOON, job_seen, spec
 
 from olive_operator.api.seen import Ref
+from olive_operator.api.status import State
 from olive_operator.client.apiserver import ApiError
 from olive_operator.client.cluster import Manifest
 from olive_operator.reconcile.orphans import PATIENCE
@@ -23,12 +25,16 @@ ENOUGH = 50
 
 
 class Picky:
-    """It takes everything but these kinds, and makes no pod of a Job that ``said`` names."""
+    """It takes everything but these kinds, and makes no pod of a Job that ``said`` names.
+
+    ``unheard``: the answer to the write of a status is lost, and tried again it is a conflict.
+    """
 
     def __init__(self, *refuses: str) -> None:
         self.asked: Counter[str] = Counter()
         self.news: asyncio.Queue[str] = asyncio.Queue()
         self.said: dict[str, str] = {}
+        self.unheard = False
         self._refuses, self._version = refuses, 100
 
     def _take(self, manifest: Manifest) -> Manifest:
@@ -51,8 +57,11 @@ class Picky:
     async def local_queue(self, namespace: str, name: str) -> str:
         return ""
 
+    async def delete(self, *_: Any) -> None:
+        pass
+
     async def write_status(self, manifest: Manifest) -> Manifest | None:
-        return self._take(manifest)
+        return None if self.unheard else self._take(manifest)
 
 
 class Story:
@@ -121,6 +130,25 @@ async def test_jobs_that_wait_are_told_when_the_pod_they_wait_for_is_refused() -
             pass
     story.reconciler.stop()
     await working
+
+
+async def test_others_are_told_of_an_end_that_only_the_watch_has_told_of() -> None:
+    cluster, key = Picky(), ("ml", "travel")
+    story = Story(cluster, "travel", "food")
+    await story.settle()
+    cluster.unheard = True
+    known = story.cache.get(JOB, key)
+    assert known
+    job = known.record.seen
+    [fetch, *rest] = job.status.stages
+    ended = replace(fetch, state=State.FAILED, endedAttempt=fetch.attempt, retryAt="")
+    job = replace(job, status=replace(job.status, stages=(ended, *rest)))
+    story.cache.put(JOB, key, 1000, job.uid, JobRecord(job))
+    await story.reconciler.reconcile(key)
+    async with asyncio.timeout(10):
+        got = await story.queue.get()
+    assert got
+    assert got[0] == ("ml", "food")
 
 
 async def test_what_a_job_that_is_gone_has_left_is_looked_at_again_until_it_is_gone() -> None:

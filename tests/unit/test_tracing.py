@@ -152,6 +152,15 @@ def test_suspended_attempt_is_withdrawn_not_failed() -> None:
     assert (attempt.end - attempt.start).total_seconds() == 30
 
 
+def test_attempt_that_ends_well_while_its_inputs_are_made_anew_has_succeeded() -> None:
+    job = Watched(World(**NO_SERVING)).through("fetch/model", "quantize")
+    job.world.run("export")
+    job.look().world.edit(**NO_SERVING, model={"source": "pvc://models/other"})
+    job.look().world.finish("export")
+    [attempt] = job.look().named("export")
+    assert attempt.attributes["olive.outcome"] == "Succeeded"
+
+
 def test_what_was_in_the_store_has_no_span() -> None:
     job = Watched(World(**NO_SERVING)).through("fetch/model", "quantize", "export")
     told = len(job.spans)

@@ -109,6 +109,12 @@ class AttemptSeen:
         """Its pod runs or has run."""
         return bool(self.outcome or (self.pod and self.pod.startedAt))
 
+    @property
+    def made(self) -> Report | None:
+        """What it says of the artifact that it has made, if it has ended well."""
+        report = self.pod.report if self.pod and self.ended == "Complete" else None
+        return report if report and report.outcome == "Succeeded" else None
+
 
 @dataclass(frozen=True)
 class ArtifactSeen:

@@ -45,12 +45,15 @@ def stalled(status: Status) -> str:
 def waiting_since(status: Status) -> str:
     """Since when a stage is due and nothing of the job runs; empty if that is not so.
 
-    It is when the job last came to it: began, ended a stage, or was set going again.
+    It is when the job last came to it: began, ended a stage, was due to try one again, or was set
+    going again.
     """
     runs = any(stage.state == State.RUNNING for stage in status.stages)
     if runs or not any(waits(stage) for stage in status.stages):
         return ""
-    begun = [status.startedAt, *(stage.finishedAt for stage in status.stages)]
+    begun = [status.startedAt]
+    for stage in status.stages:
+        begun += (stage.finishedAt, stage.retryAt)
     return max(*begun, _set_going(status))
 
 

@@ -28,13 +28,14 @@ def cached(view: View) -> StageStatus:
 
 
 def unneeded(view: View) -> StageStatus:
-    """Nothing that is to be made reads it, so it is not made."""
-    return _without_work(view, "NotNeeded", "all that is made from it is in the store")
+    """Nothing that is to be made reads it, so it is not made; an attempt under way is ended."""
+    status = _without_work(view, "NotNeeded", "all that is made from it is in the store")
+    return replace(status, finishedAt=view.before.finishedAt)
 
 
 def _without_work(view: View, reason: str, message: str) -> StageStatus:
     """Done, without an attempt; what attempts there were before stay counted."""
-    before = view.before
+    before, last = view.before, view.attempt.number if view.attempt else 0
     return StageStatus(
         view.stage.name,
         State.SUCCEEDED,
@@ -43,9 +44,9 @@ def _without_work(view: View, reason: str, message: str) -> StageStatus:
         address=view.address.name,
         key=view.address.key,
         cached=True,
-        attempt=before.attempt,
+        attempt=max(before.attempt, last),
         failures=before.failures,
-        endedAttempt=max(before.endedAttempt, view.attempt.number if view.attempt else 0),
+        endedAttempt=max(before.endedAttempt, last),
         gpuSeconds=before.gpuSeconds,
         finishedAt=text(view.now),
         lastFailure=before.lastFailure,
@@ -149,7 +150,7 @@ def failed(
         retryAt=text(at) if at else "",
         pod=pod.name if pod else before.pod,
         node=pod.node if pod else before.node,
-        finishedAt=text(ended_at(view, attempt)),
+        finishedAt=text(ended_at(view, attempt)) if attempt.ended else "",
         seconds=round(seconds(attempt, view.now), 1),
         gpuSeconds=before.gpuSeconds + gpu_seconds(view, attempt),
         percent=None,

@@ -11,7 +11,7 @@ from typing import Final
 
 from olive_operator import build, labels
 from olive_operator.api.seen import AttemptSeen, Builder
-from olive_operator.api.status import StageStatus, Status
+from olive_operator.api.status import StageStatus, State, Status
 from olive_operator.plan import limits, volumes
 from olive_operator.plan.graph import claim_of
 from olive_operator.plan.pods import POD_REFUSED, pending
@@ -61,15 +61,18 @@ def freed(before: Status, after: Status) -> set[str]:
     """Addresses at which others may begin, as this job's status now is: an attempt has ended, or
     gets no pod, or it is not known any more whether it is wanted."""
     known = {stage.name: stage for stage in before.stages}
+    addresses = set[str]()
+    for stage in after.stages:
+        was = known.get(stage.name) or StageStatus(stage.name, State.WAITING)
+        gives_up = stage.reason in (POD_REFUSED, FOR_INPUTS) and stage.reason != was.reason
+        if gives_up or _ended(stage) > _ended(was):
+            addresses |= {was.address, stage.address} - {""}
+    return addresses
 
-    def free(stage: StageStatus) -> bool:
-        was = known.get(stage.name)
-        gives_up = stage.reason in (POD_REFUSED, FOR_INPUTS)
-        if was is None:
-            return gives_up or stage.endedAttempt > 0
-        return (gives_up and stage.reason != was.reason) or stage.endedAttempt > was.endedAttempt
 
-    return {stage.address for stage in after.stages if free(stage)}
+def _ended(stage: StageStatus) -> tuple[int, bool]:
+    """How far it is told what has come of the attempts."""
+    return stage.endedAttempt, bool(stage.finishedAt)
 
 
 def _stuck(other: Builder, now: datetime) -> bool:

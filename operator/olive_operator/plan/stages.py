@@ -14,6 +14,7 @@ from olive_operator.api.stage import Address, Stage
 from olive_operator.api.status import StageStatus, State
 from olive_operator.config import Config
 from olive_operator.plan import (
+    attempts,
     gates,
     limits,
     needs,
@@ -26,7 +27,6 @@ from olive_operator.plan import (
     waits,
 )
 from olive_operator.plan.clock import instant
-from olive_operator.plan.graph import claim_of
 from olive_operator.plan.view import View
 
 
@@ -74,13 +74,12 @@ def step(
     if before.address != address.name:
         gpu = before.gpuSeconds + spent.in_vain(stage, before, seen, now)
         before = StageStatus(stage.name, State.WAITING, address=address.name, gpuSeconds=gpu)
-    ours = _at(address.name, seen)
-    attempt = _latest(stage, ours)
+    ours = attempts.at_work(address.name, seen)
+    attempt = attempts.latest(stage.name, ours)
     view = View(stage, address, replace(before, key=address.key), attempt, seen, config, now)
     if needs.present(address, seen):
         return _done(view)
-    dealt_with = attempt and attempt.number < max(before.attempt, before.endedAttempt + 1)
-    if attempt and dealt_with and not _had_finished(before, attempt):
+    if attempt and attempts.told(before, attempt):
         view = replace(view, attempt=None)
     if maker and not (view.attempt and view.attempt.ended):
         if maker.start:
@@ -99,24 +98,19 @@ def _undecided(
     config: Config,
     now: datetime,
 ) -> Step:
-    """What it reads is made anew since an edit. What runs goes on: it may come out the same."""
-    attempt = under_way(before, seen)
+    """What it reads is made anew since an edit. What runs goes on, as it may come out the same,
+    and what has been made is recorded; what has come of all else can be told only then."""
+    attempt = attempts.unsettled(before, seen)
     if attempt is None:
         return Step(waits.waiting(before, waits_for), hopeless=hopeless)
     address = Address(before.address, before.address, {})
     view = View(stage, address, before, attempt, seen, config, now)
-    if seen.job.spec.suspend or hopeless:
+    if not attempt.ended and (seen.job.spec.suspend or hopeless):
         return Step(waits.waiting(waits.withdrawn(view, attempt), waits_for), hopeless=hopeless)
     found = _observed(view, attempt)
-    return found if found.start else Step(waits.waiting(found.status, waits_for))
-
-
-def under_way(stage: StageStatus, seen: Seen) -> AttemptSeen | None:
-    """The attempt at what the stage was last asked to make, if it has not ended."""
-    if stage.attempt == stage.endedAttempt:
-        return None  # as of most that wait: an attempt is counted before it is made
-    there = (a for a in _at(stage.address, seen) if not (a.deleting or a.ended))
-    return _latest(stage, [a for a in there if a.number > stage.endedAttempt])
+    if found.start:
+        return found
+    return Step(waits.waiting(found.status, waits_for), made=found.made, hopeless=hopeless)
 
 
 def _next(
@@ -127,7 +121,7 @@ def _next(
     if not needed and not (attempt and attempt.ended):
         settled = before.state == State.SUCCEEDED
         return Step(before if settled else outcomes.unneeded(view))
-    if before.state == State.FAILED:
+    if before.state == State.FAILED and not (attempt and attempt.made):
         return Step(before)
     if view.seen.job.spec.suspend and not (attempt and attempt.ended):
         return Step(waits.suspended(view, attempt))
@@ -145,33 +139,13 @@ def _next(
     return _absent(view, ours)
 
 
-def _had_finished(before: StageStatus, attempt: AttemptSeen) -> bool:
-    """It was withdrawn, and had made its artifact before anybody could end it: nobody has dealt
-    with that."""
-    withdrawn = attempt.number == before.attempt == before.endedAttempt and not before.finishedAt
-    report = attempt.pod.report if attempt.pod else None
-    made = attempt.ended == "Complete" and report is not None and report.outcome == "Succeeded"
-    return withdrawn and made
-
-
-def _at(address: str, seen: Seen) -> list[AttemptSeen]:
-    """The job's attempts at this work, also those of stages that make or have made the same."""
-    work = address, claim_of(seen.job.spec)
-    return [a for a in seen.attempts if (a.address, a.claim) == work]
-
-
-def _latest(stage: Stage | StageStatus, attempts: list[AttemptSeen]) -> AttemptSeen | None:
-    own = (a for a in attempts if a.stage == stage.name)
-    return max(own, key=lambda a: a.number, default=None)
-
-
 def _done(view: View) -> Step:
     """The store has the artifact. It was there already unless one of our attempts made it."""
     if view.before.state == State.SUCCEEDED:
         return Step(view.before)
     attempt, key = view.attempt, view.address.key
     report = attempt.pod.report if attempt and attempt.pod else None
-    fresh = attempt is not None and attempt.number > view.before.endedAttempt
+    fresh = attempt is not None and not attempts.told(view.before, attempt)
     if attempt and report and fresh and (report.outcome, report.key) == ("Succeeded", key):
         return Step(outcomes.succeeded(view, attempt, report))
     return Step(outcomes.cached(view))
@@ -189,8 +163,7 @@ def _observed(view: View, attempt: AttemptSeen) -> Step:
             return Step(waits.anew(view, attempt))
         status = limits.watched(view, outcomes.going_on(view, attempt))
         return Step(status, attempt.number, again=limits.next_look(view, attempt, status) or late)
-    report = attempt.pod.report if attempt.pod else None
-    if attempt.ended == "Complete" and report and report.outcome == "Succeeded":
+    if report := attempt.made:
         source = report.key if view.stage.kind == "fetch" else ""
         if report.key in view.seen.sweeping:  # it found there what is being removed
             return Step(waits.sweeping(view, attempt), source=source)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence, Set
 from olive_operator.api.seen import Seen
 from olive_operator.api.stage import Address, Stage
 from olive_operator.api.status import StageStatus, State
-from olive_operator.plan.stages import under_way
+from olive_operator.plan.attempts import under_way
 
 
 def makers(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from olive_operator.api.seen import Ref
+from olive_operator.api.status import Status
 from olive_operator.reconcile import urgency
 from olive_operator.scheduling.backoff import Backoff
 from olive_operator.scheduling.pace import Pace
@@ -19,13 +20,15 @@ LONGEST: Final = 60.0
 
 
 class Notes:
-    """When the status of each job was written, what it was refused, how often it was tried."""
+    """When the status of each job was written, which one others were told of, what it was refused,
+    how often it was tried."""
 
     def __init__(self) -> None:
         self._written: dict[JobKey, float] = {}
         self._informing: Pace[JobKey] = Pace(urgency.INFORMING_A_SECOND)
         self._refused: dict[JobKey, Mapping[Ref, str]] = {}
         self._backoffs: dict[JobKey, Backoff] = {}
+        self._announced: dict[JobKey, Status] = {}
 
     def refused(self, key: JobKey) -> Mapping[Ref, str]:
         """What the API server did not take of the job in its last pass, and why."""
@@ -48,6 +51,14 @@ class Notes:
         self._written[key] = time.monotonic()
         self._informing.drop(key)
 
+    def announce(self, key: JobKey, status: Status) -> Status:
+        """Other jobs are told of this status now; the one that they were told of before.
+
+        At the start that is what everybody finds.
+        """
+        before, self._announced[key] = self._announced.get(key, status), status
+        return before
+
     def failures(self, key: JobKey) -> int:
         """Tries in a row that have not gone well."""
         return self._backoffs[key].failures if key in self._backoffs else 0
@@ -63,5 +74,5 @@ class Notes:
     def forget(self, key: JobKey) -> None:
         """The job is gone."""
         self._informing.drop(key)
-        for known in (self._written, self._refused, self._backoffs):
+        for known in (self._written, self._refused, self._backoffs, self._announced):
             known.pop(key, None)

@@ -18,6 +18,7 @@ from olive_operator.api.seen import (
 )
 from olive_operator.api.status import StageStatus
 from olive_operator.ask.inquiries import Answers
+from olive_operator.plan.attempts import told
 from olive_operator.plan.graph import claim_of
 from olive_operator.plan.pods import POD_REFUSED
 from olive_operator.plan.waits import FOR_INPUTS
@@ -70,19 +71,25 @@ def observe(
 
 
 def has_news(cache: Cache, key: JobKey) -> bool:
-    """Whether an attempt of the job has ended that its status does not tell of."""
+    """Whether an attempt of the job has ended of which its status does not tell."""
     known, pods = cache.get(JOB, key), _pods(cache, key)
     job: JobSeen | None = known.record.seen if known else None
-    attempts: list[AttemptRecord] = list(cache.at("attempts", key).values())
-    return job is not None and any(
-        _with_pod(a, pods).ended and a.seen.number > _told_of(job, a.seen) for a in attempts
-    )
+    records: list[AttemptRecord] = list(cache.at("attempts", key).values())
+    attempts = (_with_pod(record, pods) for record in records)
+    return job is not None and any(a.ended and not _told(job, a) for a in attempts)
 
 
-def _told_of(job: JobSeen, attempt: AttemptSeen) -> int:
-    """The last attempt at the same work of whose end the job's status tells."""
+def _told(job: JobSeen, attempt: AttemptSeen) -> bool:
+    """Whether the job's status tells what has come of its attempt."""
     stage = job.status.stage_named(attempt.stage)
-    return stage.endedAttempt if stage and stage.address == attempt.address else 0
+    return stage is not None and stage.address == attempt.address and told(stage, attempt)
+
+
+def _will_tell(stage: StageStatus | None, attempt: AttemptSeen) -> bool:
+    """Whether its job's next pass tells what has come of an attempt that has ended."""
+    if stage is None or stage.reason != FOR_INPUTS:
+        return True
+    return attempt.made is not None and stage.address == attempt.address
 
 
 def _with_pod(record: AttemptRecord, pods: Mapping[str, PodSeen]) -> AttemptSeen:
@@ -118,7 +125,7 @@ def _holders(
 class Others(Mapping[str, Builder]):
     """Attempts of other jobs by address, looked up when they are asked for.
 
-    Those count that their job has not dealt with yet: what one has made is recorded before that.
+    Those count of which their job's status does not tell yet: what one has made is recorded before.
     And pods count that outlast their attempt: with their job, attempts go before their pods do.
     """
 
@@ -131,7 +138,7 @@ class Others(Mapping[str, Builder]):
         That was made because those before it may never begin; it may be on its way still.
         """
         building = self._building(address)
-        under_way = [r for r in building if not r.seen.deleting and self._open(r)]
+        under_way = [r for r in building if self._counts(r) and self._open(r)]
         others = [record for record in under_way if record.owner != self._job.uid]
         asked = frozenset(record.seen.template for record in others)
         theirs = [
@@ -168,16 +175,19 @@ class Others(Mapping[str, Builder]):
         job: JobRecord | None = known.record if known else None
         return job if job and job.seen and job.seen.uid == record.owner else None
 
+    def _counts(self, record: AttemptRecord) -> bool:
+        """It is not being deleted, or had done its work before."""
+        return not record.seen.deleting or self._with_pod(record).made is not None
+
     def _open(self, record: AttemptRecord) -> bool:
-        """Its job has not dealt with it, and will: one that is deleted deals with nothing that has
-        ended, nor does one that does not know now whether it wants it."""
-        job, stage = self._owner(record), self._stage(record)
-        undecided = stage is not None and stage.reason == FOR_INPUTS
+        """Its job's status does not tell of it, and will: that of one that is deleted tells nothing
+        more, and one that does not know now whether it wants it tells only what it has made."""
+        job, stage, attempt = self._owner(record), self._stage(record), self._with_pod(record)
         if job is None or job.seen is None:
             return False
-        if (job.deleting or undecided) and self._with_pod(record).ended:
+        if attempt.ended and (job.deleting or not _will_tell(stage, attempt)):
             return False
-        return bool(record.seen.number > _told_of(job.seen, record.seen))
+        return not _told(job.seen, attempt)
 
     def _stage(self, record: AttemptRecord) -> StageStatus | None:
         """Its stage, as its job's status has it."""

@@ -100,6 +100,7 @@ class Reconciler:
             return
         if record.seen is None:
             raise ValueError(record.mistake)
+        self._announce(key, record.seen.status)
         seen, now = self._observe(key, record.seen), self._clock()
         found = plan(seen, self._config, now)
         self._cache.waits(key, found.waits | {kept.claim_text(claim_of(record.seen.spec))})
@@ -205,8 +206,13 @@ class Reconciler:
         self._notes.wrote(key)
         metrics.count(job, status)
         self._trace(job, status, self._clock())
-        for address in sharing.freed(job.status, status):
-            self._poke_others(key, self._cache.waiting(job.namespace, address))
+        self._announce(key, status)
+
+    def _announce(self, key: JobKey, status: Status) -> None:
+        """Where this job gives way now, others may begin: also if the answer to the write was lost
+        that said so, and its watch told of it."""
+        for address in sharing.freed(self._notes.announce(key, status), status):
+            self._poke_others(key, self._cache.waiting(key[0], address))
 
     def _poke_others(self, key: JobKey, keys: Set[JobKey]) -> None:
         for other in keys - {key}:
