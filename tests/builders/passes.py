@@ -177,7 +177,10 @@ class Operator:
         hash_ = manifest["metadata"]["annotations"][labels.APPLIED]
         deployment = self._deployed(ref, manifest) if ref.kind == "Deployment" else None
         record = ChildRecord(_key(job.name), job.uid, ref, hash_, deployment)
+        before = self.cluster.cache.get(ref.kind, _key(ref.name))
         self.cluster.put(ref.kind, ref.name, record, by=job.name, owner=job.uid, manifest=manifest)
+        if before is None or before.record != record:
+            self.cluster.poke([_key(job.name)])
 
     def _deployed(self, ref: Ref, manifest: Manifest) -> DeploymentSeen:
         before = self.cluster.real["Deployment"].get(ref.name)

@@ -7,17 +7,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from builders import CONFIG, NOON, job_seen, spec
+from builders import CONFIG, NOON, World, job_seen, spec
 
 from olive_operator.api.seen import Ref
 from olive_operator.api.status import State
+from olive_operator.api.store import StoredSeen
 from olive_operator.client.apiserver import ApiError
 from olive_operator.client.cluster import Manifest
 from olive_operator.reconcile.orphans import PATIENCE
 from olive_operator.reconcile.reconciler import Reconciler
 from olive_operator.scheduling.queue import Queue
 from olive_operator.watch.cache import Cache, JobKey
-from olive_operator.watch.kept import ChildRecord, JobRecord
+from olive_operator.watch.kept import ArtifactRecord, ChildRecord, JobRecord
 from olive_operator.watch.kinds import JOB
 
 ENOUGH = 50
@@ -44,11 +45,14 @@ class Picky:
         if kind in self._refuses:
             raise ApiError(403, "exceeded quota")
         self._version += 1
-        made = {"uid": f"uid of {name}", "creationTimestamp": NOON.isoformat()}
+        made = {"uid": f"uid of {name}", "creationTimestamp": NOON.isoformat(), "generation": 1}
         meta = {**made, **manifest["metadata"]}
         return {**manifest, "metadata": {**meta, "resourceVersion": str(self._version)}}
 
     async def create(self, manifest: Manifest) -> Manifest | None:
+        return self._take(manifest)
+
+    async def apply(self, manifest: Manifest) -> Manifest:
         return self._take(manifest)
 
     async def refusals(self, namespace: str) -> dict[str, str]:
@@ -130,6 +134,21 @@ async def test_jobs_that_wait_are_told_when_the_pod_they_wait_for_is_refused() -
             pass
     story.reconciler.stop()
     await working
+
+
+async def test_job_is_looked_at_again_when_the_last_of_its_serving_is_applied() -> None:
+    """Its status says that it is still to be; no watch may have any news of that."""
+    world = World(adapters=[], evaluate=None).settle().finish("fetch/model", "quantize", "export")
+    job, story = replace(world.seen.job, namespace="ml", name="travel"), Story(Picky())
+    key, uid = (job.namespace, job.name), job.uid
+    story.cache.put(JOB, key, 1, uid, JobRecord(job))
+    for seen in world.records:
+        record = ArtifactRecord(seen, StoredSeen(seen.name, seen.key, 5, NOON))
+        story.cache.put("Artifact", ("ml", seen.name), 1, seen.name, record)
+    await story.reconciler.reconcile(key)
+    assert len(story.queue) == 1
+    await story.settle()
+    assert story.passes == 1
 
 
 async def test_others_are_told_of_an_end_that_only_the_watch_has_told_of() -> None:

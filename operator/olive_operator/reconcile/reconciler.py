@@ -171,9 +171,12 @@ class Reconciler:
 
     def _settle(self, job: JobSeen, found: Plan, attempts: list[Manifest], done: Done) -> None:
         """What was written is known now; attempts that were refused keep nobody waiting."""
-        key = (job.namespace, job.name)
+        key, applied = (job.namespace, job.name), {Ref.of(m) for m in found.apply}
         for manifest in done.objects:
-            self._poke_others(key, self._keep(manifest))
+            concerned = self._keep(manifest)
+            self._poke_others(key, concerned)
+            if key in concerned and Ref.of(manifest) in applied:
+                self._queue.add(key)  # its status says that it is still to be applied
         if done.version:
             self._wrote(job, found.status, done.version)
         known = self._notes.refused(key)
