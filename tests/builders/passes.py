@@ -220,6 +220,8 @@ class Operator:
             uid = cluster.unique("Job")
             record = AttemptRecord(_key(job.name), uid, job.uid, attempt)
             cluster.put("Job", name, record, by=job.name, uid=uid, owner=job.uid, manifest=manifest)
+            if attempt.suspended:
+                cluster.poke([_key(job.name)])
 
     def _delete(self, ref: Ref, uid: str) -> None:
         if not self.cluster.is_there(ref.kind, ref.name, uid):

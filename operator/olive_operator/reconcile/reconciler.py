@@ -171,12 +171,14 @@ class Reconciler:
 
     def _settle(self, job: JobSeen, found: Plan, attempts: list[Manifest], done: Done) -> None:
         """What was written is known now; attempts that were refused keep nobody waiting."""
-        key, applied = (job.namespace, job.name), {Ref.of(m) for m in found.apply}
+        key = (job.namespace, job.name)
+        queued = (m for m in attempts if m["spec"].get("suspend"))
+        changes = {Ref.of(m) for m in (*found.apply, *queued)}
         for manifest in done.objects:
             concerned = self._keep(manifest)
             self._poke_others(key, concerned)
-            if key in concerned and Ref.of(manifest) in applied:
-                self._queue.add(key)  # its status says that it is still to be applied
+            if key in concerned and Ref.of(manifest) in changes:
+                self._queue.add(key)  # the status tells otherwise of what is there
         if done.version:
             self._wrote(job, found.status, done.version)
         known = self._notes.refused(key)
