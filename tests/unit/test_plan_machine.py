@@ -167,10 +167,9 @@ class Machine(RuleBasedStateMachine):
         if at_once:
             self.passes[name] = self.operator.work(name)
         found = self._go_on(name, 1000)
-        operator = self.operator
-        aside = self.cluster.behind or self.passes or operator.refusing or operator.unanswered
-        aside = aside or self.over  # nobody looks but who is poked
-        if at_once and found and not aside:
+        operator, behind = self.operator, self.cluster.behind
+        aside = any((behind, self.passes, operator.refusing, operator.unanswered))
+        if at_once and found and not (aside or self.over):
             self._asks_for_nothing_more(name, found)
 
     @rule(name=st.sampled_from(NAMES), effects=st.integers(1, 4))
