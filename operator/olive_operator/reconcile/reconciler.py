@@ -178,7 +178,7 @@ class Reconciler:
             concerned = self._keep(manifest)
             self._poke_others(key, concerned)
             if key in concerned and Ref.of(manifest) in changes:
-                self._queue.add(key)  # the status tells otherwise of what is there
+                self._queue.add(key)  # the status does not tell of it yet
         if done.version:
             self._wrote(job, found.status, done.version)
         known = self._notes.refused(key)
