@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from sys import intern
 from typing import Any
 
@@ -128,9 +129,16 @@ def deployment(body: Body) -> DeploymentSeen:
 
 def uses(pod: Body) -> tuple[str, ...]:
     """The keys of what a stage's pod is to make, and of what it reads. ``pod``: its spec."""
+    arguments = _arguments(pod)
+    return _keys_in(arguments[0]) if arguments else ()
+
+
+@lru_cache(maxsize=1024)
+def _keys_in(argument: str) -> tuple[str, ...]:
+    """Remembered, as a Job and its pod are told a dozen times while they live."""
     try:
-        given = StageInput.from_json(_arguments(pod)[0])
-    except (IndexError, ValueError):
+        given = StageInput.from_json(argument)
+    except ValueError:
         return ()
     return tuple(intern(key) for key in (given.key, *given.inputs.values()) if key)
 
