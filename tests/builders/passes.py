@@ -16,6 +16,7 @@ from olive_operator.api.seen import AttemptSeen, ClaimSeen, DeploymentSeen, JobS
 from olive_operator.api.status import Status
 from olive_operator.ask.inquiries import Answers
 from olive_operator.plan import Plan, plan, sharing
+from olive_operator.reconcile.notes import Notes
 from olive_operator.reconcile.observe import observe
 from olive_operator.reconcile.reservations import Reservations
 from olive_operator.watch.kept import AttemptRecord, ChildRecord, ClaimRecord, JobRecord
@@ -42,7 +43,7 @@ class Operator:
         self.started: list[tuple[AttemptSeen, list[AttemptSeen]]] = []
         self.unanswered: set[str] = set()
         self._refused: dict[str, dict[Ref, str]] = {}
-        self._announced: dict[str, Status] = {}
+        self._notes = Notes()
         self._reserved = self._nothing_reserved()
 
     def crash(self) -> None:
@@ -50,7 +51,7 @@ class Operator:
         self.cluster.list_anew()
         self.again.clear()
         self._refused.clear()
-        self._announced.clear()
+        self._notes = Notes()
         self._reserved = self._nothing_reserved()
 
     def knows(self, name: str) -> JobSeen | None:
@@ -86,7 +87,7 @@ class Operator:
         self.again.pop(name, None)
         job = self.knows(name)
         if job is None:
-            self._announced.pop(name, None)
+            self._notes.forget(_key(name))
             return
         self._announce(name, job.status)
         cache = self.cluster.cache
@@ -165,9 +166,7 @@ class Operator:
         self._announce(job.name, read)
 
     def _announce(self, name: str, status: Status) -> None:
-        before = self._announced.get(name, status)
-        self._announced[name] = status
-        for address in sharing.freed(before, status):
+        for address in sharing.freed(self._notes.announce(_key(name), status), status):
             self.cluster.poke(self.cluster.cache.waiting(NAMESPACE, address) - {_key(name)})
 
     def _apply(self, manifest: Manifest, job: JobSeen) -> None:

@@ -129,7 +129,7 @@ def test_reasons_of_stages_are_those_of_the_operator() -> None:
     told = section("The reason of a stage").partition("Why a pod does not")[0]
     given = (
         reasons("plan/outcomes.py", "reason=", r"_without_work\(view, ")
-        | reasons("plan/waits.py", "reason=", ": Final = ")
+        | reasons("plan/waits.py", "reason=", "SHARED: Final = ", "FOR_INPUTS: Final = ")
         | reasons("plan/limits.py", "NO_PROGRESS = ")
         | reasons("api/status.py", "GATE_FAILED: Final = ")
     )

@@ -10,6 +10,8 @@ STAGES = (
     *("finetune/travel", "adapter/travel", "reference/travel", "evaluate/travel"),
 )
 
+ALONE: dict[str, Any] = {"serve": None, "evaluate": None, "adapters": []}
+
 
 def done(**sections: object) -> World:
     world = World(**sections).settle().finish(*STAGES)
@@ -53,31 +55,29 @@ def test_job_that_serves_nothing_misses_nothing() -> None:
 
 
 def test_what_is_made_before_it_could_be_ended_as_unneeded_is_not_made_again() -> None:
-    alone: dict[str, Any] = {"serve": None, "evaluate": None, "adapters": []}
-    other = World(**alone).settle().finish("fetch/model", "quantize", "export")
-    world = World(**alone).settle().finish("fetch/model").run("quantize")
+    other = World(**ALONE).settle().finish("fetch/model", "quantize", "export")
+    world = World(**ALONE).settle().finish("fetch/model").run("quantize")
     world.interrupted = True
     world.records.append(other.records[-1])
     assert world.settle().stage("quantize").reason == "NotNeeded"
     world.finish("quantize")
     world.interrupted = False
-    world.edit(**{**alone, "adapters": [adapter("travel")]})
+    world.edit(**{**ALONE, "adapters": [adapter("travel")]})
     assert world.stage("quantize").state == "Succeeded"
     assert world.started.count("quantize") == 1
 
 
 def test_what_was_withdrawn_by_an_edit_and_then_not_needed_is_made_when_it_is() -> None:
-    alone: dict[str, Any] = {"serve": None, "evaluate": None, "adapters": []}
-    other = World(**alone).settle().finish("fetch/model", "quantize", "export")
-    world = World(**alone).settle().finish("fetch/model").run("quantize")
+    other = World(**ALONE).settle().finish("fetch/model", "quantize", "export")
+    world = World(**ALONE).settle().finish("fetch/model").run("quantize")
     world.lingers = True
-    world.edit(**{**alone, "quantize": {"algorithm": "rtn", "groupSize": 64}})
+    world.edit(**{**ALONE, "quantize": {"algorithm": "rtn", "groupSize": 64}})
     world.records.append(other.records[-1])
-    world.edit(**alone)
+    world.edit(**ALONE)
     assert world.stage("quantize").reason == "NotNeeded"
     world.lingers = False
     world.let_go()
-    world.edit(**{**alone, "adapters": [adapter("travel")]})
+    world.edit(**{**ALONE, "adapters": [adapter("travel")]})
     assert world.attempt("quantize").number == 2
 
 

@@ -145,7 +145,7 @@ def _done(view: View) -> Step:
         return Step(view.before)
     attempt, key = view.attempt, view.address.key
     report = attempt.pod.report if attempt and attempt.pod else None
-    fresh = attempt is not None and not attempts.told(view.before, attempt)
+    fresh = attempt and not attempts.told(view.before, attempt)
     if attempt and report and fresh and (report.outcome, report.key) == ("Succeeded", key):
         return Step(outcomes.succeeded(view, attempt, report))
     return Step(outcomes.cached(view))

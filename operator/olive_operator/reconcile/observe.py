@@ -76,12 +76,13 @@ def has_news(cache: Cache, key: JobKey) -> bool:
     job: JobSeen | None = known.record.seen if known else None
     records: list[AttemptRecord] = list(cache.at("attempts", key).values())
     attempts = (_with_pod(record, pods) for record in records)
-    return job is not None and any(a.ended and not _told(job, a) for a in attempts)
+    return job is not None and any(
+        a.ended and not _told(job.status.stage_named(a.stage), a) for a in attempts
+    )
 
 
-def _told(job: JobSeen, attempt: AttemptSeen) -> bool:
-    """Whether the job's status tells what has come of its attempt."""
-    stage = job.status.stage_named(attempt.stage)
+def _told(stage: StageStatus | None, attempt: AttemptSeen) -> bool:
+    """Whether the status of its stage tells what has come of the attempt."""
     return stage is not None and stage.address == attempt.address and told(stage, attempt)
 
 
@@ -138,19 +139,14 @@ class Others(Mapping[str, Builder]):
         That was made because those before it may never begin; it may be on its way still.
         """
         building = self._building(address)
-        under_way = [r for r in building if self._counts(r) and self._open(r)]
-        others = [record for record in under_way if record.owner != self._job.uid]
-        asked = frozenset(record.seen.template for record in others)
-        theirs = [
-            Builder(
-                record.job[1], self._with_pod(record), refused=self._refused(record), asked=asked
-            )
-            for record in others
-        ]
+        under_way = [(r, a) for r, a in building if self._open(r, a)]
+        others = [(r, a) for r, a in under_way if r.owner != self._job.uid]
+        asked = frozenset(attempt.template for _, attempt in others)
+        theirs = [Builder(r.job[1], a, refused=self._refused(r), asked=asked) for r, a in others]
         theirs.sort(key=lambda other: str(other.attempt.createdAt))
         if begun := next((other for other in theirs if other.attempt.begun), None):
             return begun
-        ending = self._ending(address, {record.uid for record in under_way})
+        ending = self._ending(address, {record.uid for record, _ in under_way})
         ending = ending or self._withdrawn(building)
         last = theirs[-1] if theirs else None
         found = ending or self._reserved.by_another(self._job, self._claim, address) or last
@@ -164,10 +160,11 @@ class Others(Mapping[str, Builder]):
     def __len__(self) -> int:
         raise TypeError("only for look-ups: there may be thousands")
 
-    def _building(self, address: str) -> list[AttemptRecord]:
+    def _building(self, address: str) -> list[tuple[AttemptRecord, AttemptSeen]]:
+        """Attempts at this work, each as it is kept and with its pod."""
         place = self._cache.at("building", self._job.namespace, self._claim, address)
         records: list[AttemptRecord] = list(place.values())
-        return records
+        return [(record, _with_pod(record, _pods(self._cache, record.job))) for record in records]
 
     def _owner(self, record: AttemptRecord) -> JobRecord | None:
         """The attempt's job, while it is there."""
@@ -175,37 +172,30 @@ class Others(Mapping[str, Builder]):
         job: JobRecord | None = known.record if known else None
         return job if job and job.seen and job.seen.uid == record.owner else None
 
-    def _counts(self, record: AttemptRecord) -> bool:
-        """It is not being deleted, or had done its work before."""
-        return not record.seen.deleting or self._with_pod(record).made is not None
-
-    def _open(self, record: AttemptRecord) -> bool:
+    def _open(self, record: AttemptRecord, attempt: AttemptSeen) -> bool:
         """Its job's status does not tell of it, and will: that of one that is deleted tells nothing
-        more, and one that does not know now whether it wants it tells only what it has made."""
-        job, stage, attempt = self._owner(record), self._stage(record), self._with_pod(record)
-        if job is None or job.seen is None:
+        more, and one that does not know now whether it wants it tells only what it has made. So it
+        is with an attempt that is being deleted."""
+        job = self._owner(record)
+        if job is None or job.seen is None or (attempt.deleting and not attempt.made):
             return False
+        stage = job.seen.status.stage_named(attempt.stage)
         if attempt.ended and (job.deleting or not _will_tell(stage, attempt)):
             return False
-        return not _told(job.seen, attempt)
-
-    def _stage(self, record: AttemptRecord) -> StageStatus | None:
-        """Its stage, as its job's status has it."""
-        job = self._owner(record)
-        return job.seen.status.stage_named(record.seen.stage) if job and job.seen else None
+        return not _told(stage, attempt)
 
     def _refused(self, record: AttemptRecord) -> bool:
         """Its job says that it gets no pod."""
-        stage = self._stage(record)
+        job = self._owner(record)
+        stage = job.seen.status.stage_named(record.seen.stage) if job and job.seen else None
         attempt = stage and (stage.address, stage.attempt, stage.reason)
         return attempt == (record.seen.address, record.seen.number, POD_REFUSED)
 
-    def _withdrawn(self, building: list[AttemptRecord]) -> Builder | None:
+    def _withdrawn(self, building: list[tuple[AttemptRecord, AttemptSeen]]) -> Builder | None:
         """An attempt that its job has given up, or that outlives its job: its pod may still come,
         until it is gone, which will be soon."""
-        for record in building:
-            attempt, theirs = self._with_pod(record), record.owner != self._job.uid
-            given_up = record.seen.deleting or not self._open(record)
+        for record, attempt in building:
+            theirs, given_up = record.owner != self._job.uid, not self._open(record, attempt)
             if theirs and given_up and not attempt.ended:
                 return Builder(record.job[1], attempt, ending=True)
         return None
@@ -219,6 +209,3 @@ class Others(Mapping[str, Builder]):
                 last = AttemptSeen(pod.seen.name, "", address, 0, claim=self._claim, pod=pod.seen)
                 return Builder(pod.job[1], last, ending=True)
         return None
-
-    def _with_pod(self, record: AttemptRecord) -> AttemptSeen:
-        return _with_pod(record, _pods(self._cache, record.job))
